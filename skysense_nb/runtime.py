@@ -1,0 +1,112 @@
+"""Device, precision, seeds and peak memory, so that no other file has to think about them."""
+
+from __future__ import annotations
+
+import contextlib
+import resource
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+
+from skysense_nb.errors import EnvironmentProblem, ParameterError
+
+PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+MIB = 2**20
+
+
+def choose_device(name: str = "auto") -> torch.device:
+    """Picks where to compute: `auto` takes cuda, then mps, then cpu.
+
+    Raises:
+        EnvironmentProblem: The device asked for by name is not there.
+    """
+    there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if name == "auto":
+        name = next(kind for kind in ("cuda", "mps", "cpu") if there[kind])
+    kind = name.split(":")[0]
+    if kind not in there:
+        raise ParameterError.of("a device among auto, cuda, mps, cpu", repr(name), "Leave it at 'auto' if unsure.")
+    if not there[kind]:
+        raise EnvironmentProblem.of(f"the device {name!r}", "a machine without it", "Use device='auto' or 'cpu'.")
+    return torch.device(name)
+
+
+def choose_precision(name: str, device: torch.device) -> torch.dtype:
+    """Dtype of the forward pass: `auto` is bf16 on a GPU that has it, fp32 elsewhere."""
+    if name == "auto":
+        fast = device.type == "cuda" and torch.cuda.is_bf16_supported()
+        return torch.bfloat16 if fast else torch.float32
+    if name not in PRECISIONS:
+        raise ParameterError.of(f"a precision among auto, {', '.join(PRECISIONS)}", repr(name), "Choose one of these.")
+    return PRECISIONS[name]
+
+
+def autocast(device: torch.device, dtype: torch.dtype) -> contextlib.AbstractContextManager:
+    """Mixed precision for `dtype`; does nothing for fp32."""
+    if dtype == torch.float32:
+        return contextlib.nullcontext()
+    return torch.autocast(device.type, dtype=dtype)
+
+
+def seed_everything(seed: int) -> None:
+    """Seeds Python, NumPy and torch (every device), so that a run repeats."""
+    import random
+
+    import numpy as np
+
+    random.seed(seed)
+    np.random.seed(seed % 2**32)
+    torch.manual_seed(seed)
+
+
+def peak_memory_mib(device: torch.device | None = None) -> dict[str, float]:
+    """Highest memory this process has held so far, in MiB: `host`, and `device` on a GPU."""
+    unit = 1 if sys.platform == "darwin" else 1024  # ru_maxrss: bytes on macOS, KiB elsewhere
+    peak = {"host": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / MIB}
+    if device is not None and device.type == "cuda":
+        peak["device"] = torch.cuda.max_memory_allocated(device) / MIB
+    return peak
+
+
+@contextlib.contextmanager
+def explain_out_of_memory(next_step: str) -> Iterator[None]:
+    """Turns the allocator's error into one sentence that says what would fit."""
+    try:
+        yield
+    except (torch.cuda.OutOfMemoryError, MemoryError) as error:
+        raise EnvironmentProblem.of("enough memory for this call", "an allocation that failed", next_step) from error
+
+
+@dataclass(frozen=True)
+class Session:
+    """What a notebook computes on; prints as one line."""
+
+    device: torch.device
+    dtype: torch.dtype
+    seed: int
+    preset: str = ""
+
+    def __str__(self) -> str:
+        name = torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else self.device.type
+        precision = next(key for key, value in PRECISIONS.items() if value == self.dtype)
+        preset = f" · {self.preset}" if self.preset else ""
+        return f"{name} · {precision}{preset} · seed {self.seed} · torch {torch.__version__}"
+
+    def autocast(self) -> contextlib.AbstractContextManager:
+        """Mixed precision of this session as a context."""
+        return autocast(self.device, self.dtype)
+
+
+def session(preset: str = "", *, seed: int = 0, device: str = "auto", precision: str = "auto") -> Session:
+    """Seeds everything, picks device and precision, and prints one line about it.
+
+    Example:
+        >>> here = session("skysense-tiny", seed=0)
+    """
+    where = choose_device(device)
+    seed_everything(seed)
+    this = Session(where, choose_precision(precision, where), seed, preset)
+    print(this)
+    return this

@@ -1,0 +1,27 @@
+"""Bricks that never heard of SkySense: attention, patches, feed-forward, dates. torch only.
+
+Attribute names follow the published state dicts (`in_proj_weight`, `layers.0.0`, `w_msa`, …), so that a
+checkpoint loads key for key and no renaming table can be wrong.
+"""
+
+from skysense_nb.layers.attention import Attention
+from skysense_nb.layers.dates import DateEncoding
+from skysense_nb.layers.feed_forward import FeedForward
+from skysense_nb.layers.lift import PixelShuffleLift
+from skysense_nb.layers.patches import PatchEmbed, PatchMerging
+from skysense_nb.layers.regularise import DropPath, drop_path_rates, run_block
+from skysense_nb.layers.window_attention import ShiftedWindowAttention, WindowAttention
+
+__all__ = [
+    "Attention",
+    "DateEncoding",
+    "DropPath",
+    "FeedForward",
+    "PatchEmbed",
+    "PatchMerging",
+    "PixelShuffleLift",
+    "ShiftedWindowAttention",
+    "WindowAttention",
+    "drop_path_rates",
+    "run_block",
+]

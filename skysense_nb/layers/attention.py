@@ -1,0 +1,56 @@
+"""Multi-head attention over a set of tokens, with tokens that may be absent."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+class Attention(nn.Module):
+    """Scaled dot-product self-attention (Vaswani et al. 2017, eq. 1).
+
+    Parameters are named like those of `torch.nn.MultiheadAttention`, which the published encoders use.
+
+    Example:
+        >>> Attention(24, heads=3)(torch.rand(2, 5, 24)).shape
+        torch.Size([2, 5, 24])
+    """
+
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.in_proj_weight = nn.Parameter(torch.empty(3 * width, width))
+        self.in_proj_bias = nn.Parameter(torch.zeros(3 * width))
+        self.out_proj = nn.Linear(width, width)
+        nn.init.xavier_uniform_(self.in_proj_weight)
+
+    def project(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Queries, keys and values, each B heads N d, of tokens `x` (B N D)."""
+        batch, count, width = x.shape
+        qkv = F.linear(x, self.in_proj_weight, self.in_proj_bias)
+        q, k, v = qkv.view(batch, count, 3, self.heads, width // self.heads).permute(2, 0, 3, 1, 4)
+        return q, k, v
+
+    def forward(self, x: Tensor, valid: Tensor | None = None) -> Tensor:
+        """Lets every token read from the valid ones.
+
+        Args:
+            x: Tokens, B N D.
+            valid: B N bool, False for tokens nobody may read. At least one per row must be True.
+
+        Returns:
+            B N D.
+        """
+        q, k, v = self.project(x)
+        mask = None if valid is None else valid[:, None, None, :]  # B 1 1 N
+        out = F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
+        return self.out_proj(out.transpose(1, 2).flatten(2))  # B N D
+
+    def weights_of_first(self, x: Tensor, valid: Tensor | None = None) -> Tensor:
+        """How much the first token reads from each token: B N, mean over heads, rows sum to one."""
+        q, k, _ = self.project(x)
+        logits = (q[:, :, :1] @ k.transpose(-2, -1)).squeeze(2).float() * q.shape[-1] ** -0.5  # B heads N
+        if valid is not None:
+            logits = logits.masked_fill(~valid[:, None, :], float("-inf"))
+        return logits.softmax(-1).mean(1)

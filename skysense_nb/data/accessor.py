@@ -1,0 +1,57 @@
+"""`scene.sky`: the verbs of this library on any scene, as `.rio` is for rasters."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import xarray as xr
+
+from skysense_nb.data import sample, scene, storage
+
+if TYPE_CHECKING:
+    from skysense_nb.data.doctor import Report
+
+
+@xr.register_datatree_accessor("sky")
+class Sky:
+    """What a scene can do; shown on its own it prints the scene in a few lines."""
+
+    def __init__(self, tree: xr.DataTree) -> None:
+        self.tree = tree
+
+    def __repr__(self) -> str:
+        return scene.describe(self.tree)
+
+    @property
+    def modalities(self) -> list[str]:
+        """Names of the modalities in the scene, in model order."""
+        return scene.modalities(self.tree)
+
+    @property
+    def lonlat(self) -> tuple[float, float]:
+        """Longitude and latitude of the middle, degrees."""
+        return scene.center_lonlat(self.tree)
+
+    def only(self, wanted: tuple[str, ...]) -> xr.DataTree:
+        """The scene with just the wanted modalities; see `data.sample.only`."""
+        return sample.only(self.tree, wanted)
+
+    def to_sample(self, **options: float) -> sample.Sample:
+        """Tensors for a model; see `data.sample.to_sample`."""
+        return sample.to_sample(self.tree, **options)
+
+    def to_map(self, cells: np.ndarray, **attrs: str) -> xr.DataArray:
+        """Values per ground cell (D h w) as a map with CRS; see `data.sample.to_map`."""
+        return sample.to_map(self.tree, cells, **attrs)
+
+    def save(self, path: str | Path) -> Path:
+        """Writes the scene to `.zarr` or `.nc`; see `data.storage.save`."""
+        return storage.save(self.tree, path)
+
+    def diagnose(self) -> Report:
+        """Compares the scene with what the encoders were trained on; see `data.doctor.diagnose`."""
+        from skysense_nb.data.doctor import diagnose
+
+        return diagnose(self.tree)

@@ -1,0 +1,304 @@
+"""Loading and saving weights, with a receipt that accounts for every tensor.
+
+Nothing is ever loaded by silent partial match: each tensor of the model must come from the file, be recomputed, or be
+named by the caller; each tensor of the file must be used, be on the short list below, or be named by the caller.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+
+import torch
+from safetensors.torch import save_file
+from torch import Tensor
+
+from skysense_nb.errors import CheckpointError, PresetError
+from skysense_nb.layers import WindowAttention
+from skysense_nb.models.fusion import FusionConfig
+from skysense_nb.models.geo_context import GeoContextConfig
+from skysense_nb.models.presets import preset
+from skysense_nb.models.skysense import PARTS, SkySense, SkySenseConfig
+from skysense_nb.models.swin import SwinConfig
+from skysense_nb.models.vit import ViTConfig
+from skysense_nb.models.weight_files import COMBINED, DATE_TABLE, SEPARATE, WeightsFile, open_weights
+
+RECOMPUTED = ("relative_coords_table", "relative_position_index")
+IGNORED = {"encoders.hr.mask_token": "used only by the pre-training of the published encoder"}
+OWNERS = {"hr": ("hr",), "s2": ("s2",), "s1": ("s1",), "fusion": ("fusion",), "head_s2": ("s2", "fusion"), "head_s1": ("s1", "fusion")}
+WHOLE_FILE = "Get the whole file; allow_missing=(…,) accepts a gap by name."
+HR_PROJECTION = "encoders.hr.patch_embed.projection.weight"
+
+
+@dataclass
+class Receipt:
+    """What became of every tensor; prints as a few lines.
+
+    Attributes:
+        files: Per file its name, the form it was recognised as, and its SHA-256.
+        matched: Keys loaded from the files.
+        recomputed: Buffers computed from the configuration (and compared with the file where it holds them).
+        ignored: Keys of the files that were left out, with the reason.
+        filled: Keys the caller allowed to be missing, now zeros.
+        widened: Keys extended from R G B to R G B NIR.
+        dtypes: Dtypes found in the files.
+        dtype: Dtype of the loaded model.
+    """
+
+    files: list[tuple[str, str, str]] = field(default_factory=list)
+    matched: list[str] = field(default_factory=list)
+    recomputed: list[str] = field(default_factory=list)
+    ignored: dict[str, str] = field(default_factory=dict)
+    filled: list[str] = field(default_factory=list)
+    widened: list[str] = field(default_factory=list)
+    dtypes: list[str] = field(default_factory=list)
+    dtype: str = "float32"
+    seed: int | None = None
+
+    @property
+    def checksum(self) -> str:
+        """Short name of the weights: the start of each file's SHA-256, or the seed of random ones."""
+        return "+".join(sha[:12] for _, _, sha in self.files) or f"random, seed {self.seed}"
+
+    def __str__(self) -> str:
+        if not self.files:
+            return f"Random weights, seed {self.seed}: nothing was loaded. Features show the architecture, not knowledge."
+        lines = [f"{name}: recognised as {form}, sha256 {sha[:12]}…" for name, form, sha in self.files]
+        counts = f"{len(self.matched)} tensors matched, {len(self.recomputed)} recomputed, {len(self.ignored)} ignored"
+        lines.append(f"{counts}, 0 missing, 0 unexpected · {', '.join(self.dtypes)} → {self.dtype}")
+        lines += [f"  ignored {key}: {reason}" for key, reason in self.ignored.items()]
+        lines += [f"  zeros, as you allowed: {key}" for key in self.filled]
+        lines += [f"  widened to R G B NIR (NIR starts as a copy of red): {key}" for key in self.widened]
+        return "\n".join(lines)
+
+
+def load(
+    name: str | SkySenseConfig | None = None,
+    weights: str | Path | Mapping[str, str | Path] | None = None,
+    *,
+    parts: tuple[str, ...] = PARTS,
+    seed: int = 0,
+    device: str | torch.device = "cpu",
+    dtype: torch.dtype = torch.float32,
+    near_infrared: bool = False,
+    allow_missing: tuple[str, ...] = (),
+    ignore: tuple[str, ...] = (),
+) -> tuple[SkySense, Receipt]:
+    """Builds a model, fills it, and says what became of every tensor.
+
+    Args:
+        name: A preset, a configuration, or None to take the configuration from a file that `save` wrote.
+        weights: None for random weights; a file; a folder of separate files; `{"hr": path, "s2": path, …}`; or a
+            Hugging Face repository id `owner/name`.
+        parts: What to build among `hr`, `s2`, `s1`, `fusion`.
+        seed: Seed of random weights.
+        device: Where to put the model.
+        dtype: Dtype of the parameters.
+        near_infrared: Give the HR encoder a fourth band; R G B weights are widened, NIR starts as a copy of red.
+        allow_missing: Our keys (receipt spelling) that may be missing; they become zeros.
+        ignore: Prefixes of keys in the files to leave out.
+
+    Returns:
+        The model in evaluation mode and the receipt.
+
+    Raises:
+        PresetError: Unknown name.
+        CheckpointError: Any tensor missing, unexpected, or of another shape; a damaged or unsafe file.
+
+    Example:
+        >>> model, receipt = load("skysense-tiny", seed=0)
+        >>> print(receipt)
+        Random weights, seed 0: nothing was loaded. Features show the architecture, not knowledge.
+    """
+    files = [] if weights is None else open_all(weights)
+    config = config_for(name, files)
+    if near_infrared:
+        config = replace(config, hr=replace(config.hr, in_channels=4))
+    if weights is None:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            model, receipt = SkySense(config, parts), Receipt(seed=seed)
+    else:
+        with torch.device("meta"):
+            model = SkySense(config, parts)
+        receipt = fill(model, files, parts, dtype, near_infrared, allow_missing, ignore)
+    model.name = name if isinstance(name, str) else next((f.metadata["preset"] for f in files if f.metadata), "custom")
+    model.weights = receipt.checksum
+    receipt.dtype = str(dtype).removeprefix("torch.")
+    return model.to(device=device, dtype=dtype).eval(), receipt
+
+
+def config_for(name: str | SkySenseConfig | None, files: list[WeightsFile]) -> SkySenseConfig:
+    """The configuration asked for, which must be the one a file of ours was saved with."""
+    saved = next((config_from_json(file.metadata["config"]) for file in files if "config" in file.metadata), None)
+    if name is None and saved is None:
+        raise PresetError.of("a preset name", "none, and the weights carry no configuration", "Pass 'skysense' or another preset.")
+    asked = preset(name) if isinstance(name, str) else name
+    if asked is not None and saved is not None and asked != saved:
+        raise CheckpointError.of(f"weights of {name}", f"weights of another size in {files[0].path.name}", "Pass name=None to use theirs.")
+    return asked or saved
+
+
+def open_all(weights: str | Path | Mapping[str, str | Path]) -> list[WeightsFile]:
+    """Opens what `weights` names: one file, a folder, files by part, or a Hugging Face repository."""
+    if isinstance(weights, Mapping):
+        if unknown := sorted(set(weights) - set(SEPARATE)):
+            raise CheckpointError.of(f"parts among {', '.join(SEPARATE)}", ", ".join(unknown), "Rename them.")
+        return [open_weights(Path(path), role) for role, path in weights.items()]
+    path = Path(weights)
+    if not path.exists() and isinstance(weights, str) and weights.count("/") == 1 and not path.suffix:
+        path = from_hub(weights)
+    if path.is_dir():
+        found = sorted(file for file in path.iterdir() if file.suffix in (".safetensors", ".pth", ".pt"))
+        if not found:
+            raise CheckpointError.of(f"weights files in {path}", "none", "Point to the folder that holds the .pth files.")
+        return [open_weights(file) for file in found]
+    return [open_weights(path)]
+
+
+def from_hub(repository: str) -> Path:
+    """Folder with the weights files of a Hugging Face repository, downloaded once."""
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+
+    try:
+        return Path(snapshot_download(repository, allow_patterns=["*.safetensors", "*.pth", "*.pt"]))
+    except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
+        reason = "no network and no earlier download" if isinstance(error, LocalEntryNotFoundError) else type(error).__name__
+        raise CheckpointError.of(f"the repository {repository}", reason, "Check the name, or pass a local path.") from error
+
+
+def fill(
+    model: SkySense,
+    files: list[WeightsFile],
+    parts: tuple[str, ...],
+    dtype: torch.dtype,
+    near_infrared: bool,
+    allow_missing: tuple[str, ...],
+    ignore: tuple[str, ...],
+) -> Receipt:
+    """Moves every tensor of the files into a model on the meta device; raises unless all is accounted for."""
+    receipt = Receipt(files=[(file.path.name, file.form, file.sha256) for file in files])
+    tensors = {key: tensor for file in files for key, tensor in file.tensors.items()}
+    origin = {new: old for file in files for new, old in file.original_keys.items()}
+    if len(tensors) < sum(len(file.tensors) for file in files):
+        raise CheckpointError.of("every tensor once", "the same part in two files", "Remove one of the files.")
+    receipt.dtypes = sorted({str(tensor.dtype).removeprefix("torch.") for tensor in tensors.values()})
+    wanted = model.state_dict()
+    state = recompute(model, tensors, receipt)
+    missing, wrong = [], []
+    for key in sorted(set(wanted) - set(state)):
+        tensor = tensors.get(key)
+        if tensor is None and key in allow_missing:
+            state[key] = torch.zeros(wanted[key].shape, dtype=dtype)
+            receipt.filled.append(key)
+        elif tensor is None:
+            missing.append(key)
+        else:
+            if near_infrared and key == HR_PROJECTION and tensor.shape[1] == 3:
+                tensor = torch.cat((tensor, tensor[:, :1]), dim=1)
+                receipt.widened.append(key)
+            if tensor.shape != wanted[key].shape:
+                wrong.append(f"{origin[key]} {tuple(tensor.shape)} instead of {tuple(wanted[key].shape)}")
+            state[key] = tensor.to(dtype) if tensor.is_floating_point() else tensor
+            receipt.matched.append(key)
+    receipt.ignored = {key: reason for key in tensors if (reason := why_ignored(key, parts, ignore, origin))}
+    unexpected = sorted(set(tensors) - set(wanted) - set(receipt.ignored))
+    refuse("shapes of the model", wrong, "Load the preset these weights belong to.")
+    refuse("every tensor of the model", [f"no {describe(key)}" for key in missing], missing_step(missing, tensors))
+    refuse("only tensors of the model", [f"also {origin[key]}" for key in unexpected], "Leave them out by name with ignore=(…,).")
+    model.load_state_dict(state, assign=True)
+    return receipt
+
+
+def recompute(model: SkySense, tensors: dict[str, Tensor], receipt: Receipt) -> dict[str, Tensor]:
+    """Buffers that follow from the window size; a file holds all of them or none, and equal ones."""
+    state = {}
+    for name, module in model.named_modules():
+        if isinstance(module, WindowAttention):
+            fresh = WindowAttention(module.heads, module.heads, module.window)
+            state |= {f"{name}.{key}": getattr(fresh, key) for key in RECOMPUTED}
+    held = [key for key in state if key in tensors]
+    if held:
+        refuse("all position buffers or none", [f"no {describe(key)}" for key in state if key not in tensors], WHOLE_FILE)
+    for key in held:
+        if tensors[key].shape != state[key].shape or not torch.allclose(tensors[key].float(), state[key].float(), atol=1e-3):
+            refuse("position buffers of this window size", [f"others in {describe(key)}"], "Load the preset these weights belong to.")
+    receipt.recomputed = sorted(state)
+    return state
+
+
+def why_ignored(key: str, parts: tuple[str, ...], ignore: tuple[str, ...], origin: dict[str, str]) -> str:
+    """Why a tensor of a file may be left out; empty if it may not."""
+    if key in IGNORED:
+        return IGNORED[key]
+    if ignore and (key.startswith(ignore) or origin[key].startswith(ignore)):
+        return "left out by the caller"
+    for part, owners in OWNERS.items():
+        prefix = SEPARATE[part][1]
+        belongs = key.startswith(prefix) or (part == "fusion" and key == DATE_TABLE)
+        if belongs and not set(owners) <= set(parts):
+            return f"{part} was not asked for"
+    return ""
+
+
+def describe(key: str) -> str:
+    """Our key with the name it has in the published files."""
+    if key == DATE_TABLE:
+        return f"{key} (ctpe in the Sentinel-2 file)"
+    for old, new in COMBINED.items():
+        if key.startswith(new):
+            return f"{key} ({key.removeprefix(new)} under {old}* or in its own file)"
+    return key
+
+
+def missing_step(missing: list[str], tensors: dict[str, Tensor]) -> str:
+    """Next step for missing tensors: whole parts can be left out, single ones mean damage."""
+    prefixes = {part: new for part, (_, new) in SEPARATE.items()}
+    absent = [
+        part
+        for part, prefix in prefixes.items()
+        if any(key.startswith(prefix) for key in missing) and not any(key.startswith(prefix) for key in tensors)
+    ]
+    return f"Add the files of {', '.join(absent)}, or load fewer parts=(…)." if absent else WHOLE_FILE
+
+
+def refuse(expected: str, problems: list[str], next_step: str) -> None:
+    """Raises if there are problems, naming the first few."""
+    if problems:
+        more = f" and {len(problems) - 5} more" if len(problems) > 5 else ""
+        raise CheckpointError.of(expected, "; ".join(problems[:5]) + more, next_step)
+
+
+def save(model: SkySense, path: str | Path) -> Path:
+    """Writes weights and configuration to a safetensors file, beside the target first and then renamed.
+
+    Example:
+        >>> save(model, "mine.safetensors")                     # doctest: +SKIP
+    """
+    path = Path(path)
+    if path.suffix != ".safetensors":
+        raise CheckpointError.of("a path that ends in .safetensors", path.name, "Rename it.")
+    unfinished = path.with_name(f".{path.name}.unfinished")
+    metadata = {"format": "skysense-nb 1", "preset": model.name, "config": json.dumps(asdict(model.config))}
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        save_file({key: value.detach().cpu().contiguous() for key, value in model.state_dict().items()}, unfinished, metadata)
+        os.replace(unfinished, path)
+    except OSError as error:
+        raise CheckpointError.of(f"a writable folder at {path.parent}", str(error), "Choose another place.") from error
+    return path
+
+
+def config_from_json(text: str) -> SkySenseConfig:
+    """The configuration that `save` wrote."""
+    kinds = {"hr": SwinConfig, "s2": ViTConfig, "s1": ViTConfig, "fusion": FusionConfig, "context": GeoContextConfig}
+    fields = json.loads(text)
+    for name, kind in kinds.items():
+        if fields[name] is not None:
+            values = {key: tuple(value) if isinstance(value, list) else value for key, value in fields[name].items()}
+            fields[name] = kind(**values)
+    return SkySenseConfig(**fields | {"dated": tuple(fields["dated"])})

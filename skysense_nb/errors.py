@@ -7,7 +7,7 @@ class SkySenseError(Exception):
     """Base of the family: catch this to catch every foreseeable mistake."""
 
     @classmethod
-    def of(cls, expected: str, got: str, next_step: str) -> "SkySenseError":
+    def of(cls, expected: str, got: str, next_step: str) -> SkySenseError:
         """Builds the one-sentence message every error of the family carries.
 
         Example:

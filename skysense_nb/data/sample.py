@@ -148,7 +148,9 @@ def collate(samples: list[Sample]) -> Sample:
         like = next(sample[name] for sample in samples if name in sample)
         sizes = {tuple(sample[name].shape[2:]) for sample in samples if name in sample}
         if len(sizes) > 1:
-            raise SampleError.of(f"{name} of one size", f"{sorted(sizes)} (C, H, W)", "Cut the scenes to the same ground.")
+            raise SampleError.of(
+                f"{name} of one size", f"{sorted(sizes)} (C, H, W)", "Cut the scenes to the same ground."
+            )
         dates = max(sample[name].shape[1] for sample in samples if name in sample)
         rows = [padded(sample, name, like, dates) for sample in samples]
         for key, values in zip((name, f"{name}_day", f"{name}_valid"), zip(*rows, strict=True), strict=True):
@@ -186,7 +188,9 @@ def to_map(scene: xr.DataTree, cells: np.ndarray, *, name: str = "embedding", **
     """
     grid = cell_grid(scene)
     if cells.shape[-2:] != tuple(grid.shape):
-        raise SampleError.of(f"a map of {grid.shape[0]} × {grid.shape[1]} cells", f"{cells.shape}", "Use the scene it came from.")
+        raise SampleError.of(
+            f"a map of {grid.shape[0]} × {grid.shape[1]} cells", f"{cells.shape}", "Use the scene it came from."
+        )
     coords = xr_coords(grid, dims=("y", "x"))
     result = xr.DataArray(cells, dims=("feature", "y", "x"), coords=coords, name=name, attrs=attrs)
     return result.rio.write_crs(str(grid.crs))

@@ -93,7 +93,9 @@ def check_bands(name: str, image: xr.DataArray) -> None:
     wanted = list(SENSORS[name].bands)
     if "band" not in image.coords:
         got = f"{image.sizes['band']} unnamed bands"
-        raise SceneError.of(f"{name} bands named {' '.join(wanted)}", got, f"Assign them: assign_coords(band={wanted}).")
+        raise SceneError.of(
+            f"{name} bands named {' '.join(wanted)}", got, f"Assign them: assign_coords(band={wanted})."
+        )
     bands = [str(band) for band in image["band"].values]
     accepted = [wanted, [*wanted, "NIR"]] if name == "hr" else [wanted]
     if bands in accepted:
@@ -140,7 +142,9 @@ def common_ground(nodes: dict[str, xr.Dataset]) -> BoundingBox:
     left, bottom = (max(getattr(box, side) for box in boxes.values()) for side in ("left", "bottom"))
     right, top = (min(getattr(box, side) for box in boxes.values()) for side in ("right", "top"))
     if left >= right or bottom >= top:
-        listed = "; ".join(f"{name} x {b.left:.0f}–{b.right:.0f}, y {b.bottom:.0f}–{b.top:.0f}" for name, b in boxes.items())
+        listed = "; ".join(
+            f"{name} x {b.left:.0f}–{b.right:.0f}, y {b.bottom:.0f}–{b.top:.0f}" for name, b in boxes.items()
+        )
         raise SceneError.of("modalities that overlap", listed, "Check the CRS and the footprints of the files.")
     return BoundingBox(left, bottom, right, top, crs=next(iter(boxes.values())).crs)
 

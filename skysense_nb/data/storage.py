@@ -55,12 +55,16 @@ def open_scene(path: str | Path) -> xr.DataTree:
     """
     path = Path(path)
     if not path.exists():
-        raise SceneError.of(f"a saved scene at {path}", "no such file", "Check the path, or save one with scene.sky.save.")
+        raise SceneError.of(
+            f"a saved scene at {path}", "no such file", "Check the path, or save one with scene.sky.save."
+        )
     engine = "zarr" if path.is_dir() else "h5netcdf"
     try:
         scene = xr.open_datatree(path, engine=engine, decode_coords="all", chunks={})
     except (OSError, ValueError, KeyError) as error:
-        raise SceneError.of(f"a scene in Zarr or NetCDF at {path}", f"{error}", "It may be cut short; copy it again.") from error
+        raise SceneError.of(
+            f"a scene in Zarr or NetCDF at {path}", f"{error}", "It may be cut short; copy it again."
+        ) from error
     if not modalities(scene):
         raise SceneError.of("a child node among hr, s2, s1", f"{list(scene.children)}", "Build it with data.build.")
     return scene

@@ -8,8 +8,8 @@ from torch import Tensor, nn
 
 def pad_to_multiple(x: Tensor, multiple: int) -> Tensor:
     """Zero-pads B C H W at the bottom and right until both sides divide by `multiple`."""
-    below, right = (-x.shape[-2]) % multiple, (-x.shape[-1]) % multiple
-    return F.pad(x, (0, right, 0, below)) if below or right else x
+    height, width = ((side + multiple - 1) // multiple * multiple for side in x.shape[-2:])
+    return F.pad(x, (0, width - x.shape[-1], 0, height - x.shape[-2]))
 
 
 class PatchEmbed(nn.Module):

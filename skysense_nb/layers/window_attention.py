@@ -120,10 +120,10 @@ def split_by_seam(rows: int, columns: int, window: int, shift: int, device: torc
         region += (part[:, None] if axis == 0 else 3 * part[None]).float()
     region = region.view(rows, window, columns, window).transpose(1, 2).reshape(rows * columns, window**2)
     mask = torch.where(region[:, :, None] == region[:, None], 0.0, CROSS_REGION)  # n w² w²
-    seam = (mask != 0).flatten(1).any(1)
-    inside, border = (~seam).nonzero().flatten(), seam.nonzero().flatten()
-    groups = [(border, mask[border])]
-    return [(inside, None), *groups] if len(inside) else [(slice(None), mask)]
+    last = [row == rows - 1 or column == columns - 1 for row in range(rows) for column in range(columns)]
+    border = torch.tensor([index for index, seam in enumerate(last) if seam], device=device)
+    inside = torch.tensor([index for index, seam in enumerate(last) if not seam], device=device)
+    return [(inside, None), (border, mask[border])] if len(inside) else [(slice(None), mask)]
 
 
 class ShiftedWindowAttention(nn.Module):
@@ -148,8 +148,8 @@ class ShiftedWindowAttention(nn.Module):
         batch, height, width, channels = x.shape
         size = self.window
         shift = 0 if min(height, width) == size and not self.pad_small_map else self.shift
-        x = F.pad(x, (0, 0, 0, -width % size, 0, -height % size))
-        rows, columns = x.shape[1] // size, x.shape[2] // size
+        rows, columns = (height + size - 1) // size, (width + size - 1) // size
+        x = F.pad(x, (0, 0, 0, columns * size - width, 0, rows * size - height))
         if shift:
             x = torch.roll(x, (-shift, -shift), dims=(1, 2))
         x = x.view(batch, rows, size, columns, size, channels).transpose(2, 3)

@@ -1,0 +1,12 @@
+"""SkySense as published, and the way to load it. torch only: importable on a bare GPU machine.
+
+Start with `load`: it builds a preset, fills it with weights, and returns the model with a receipt.
+"""
+
+from skysense_nb.models.checkpoints import load, save
+from skysense_nb.models.features import Features
+from skysense_nb.models.matching import Receipt
+from skysense_nb.models.presets import PRESETS, preset
+from skysense_nb.models.skysense import SkySense, SkySenseConfig
+
+__all__ = ["PRESETS", "Features", "Receipt", "SkySense", "SkySenseConfig", "load", "preset", "save"]

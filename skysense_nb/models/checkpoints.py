@@ -9,70 +9,32 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import torch
 from safetensors.torch import save_file
-from torch import Tensor
 
 from skysense_nb.errors import CheckpointError, PresetError
-from skysense_nb.layers import WindowAttention
 from skysense_nb.models.fusion import FusionConfig
 from skysense_nb.models.geo_context import GeoContextConfig
+from skysense_nb.models.matching import Receipt, match, short
 from skysense_nb.models.presets import preset
 from skysense_nb.models.skysense import PARTS, SkySense, SkySenseConfig
 from skysense_nb.models.swin import SwinConfig
 from skysense_nb.models.vit import ViTConfig
-from skysense_nb.models.weight_files import COMBINED, DATE_TABLE, SEPARATE, WeightsFile, open_weights
+from skysense_nb.models.weight_files import DATE_TABLE, SEPARATE, WeightsFile, open_weights
 
-RECOMPUTED = ("relative_coords_table", "relative_position_index")
 IGNORED = {"encoders.hr.mask_token": "used only by the pre-training of the published encoder"}
-OWNERS = {"hr": ("hr",), "s2": ("s2",), "s1": ("s1",), "fusion": ("fusion",), "head_s2": ("s2", "fusion"), "head_s1": ("s1", "fusion")}
-WHOLE_FILE = "Get the whole file; allow_missing=(…,) accepts a gap by name."
+OWNERS = {
+    "hr": ("hr",),
+    "s2": ("s2",),
+    "s1": ("s1",),
+    "fusion": ("fusion",),
+    "head_s2": ("s2", "fusion"),
+    "head_s1": ("s1", "fusion"),
+}
 HR_PROJECTION = "encoders.hr.patch_embed.projection.weight"
-
-
-@dataclass
-class Receipt:
-    """What became of every tensor; prints as a few lines.
-
-    Attributes:
-        files: Per file its name, the form it was recognised as, and its SHA-256.
-        matched: Keys loaded from the files.
-        recomputed: Buffers computed from the configuration (and compared with the file where it holds them).
-        ignored: Keys of the files that were left out, with the reason.
-        filled: Keys the caller allowed to be missing, now zeros.
-        widened: Keys extended from R G B to R G B NIR.
-        dtypes: Dtypes found in the files.
-        dtype: Dtype of the loaded model.
-    """
-
-    files: list[tuple[str, str, str]] = field(default_factory=list)
-    matched: list[str] = field(default_factory=list)
-    recomputed: list[str] = field(default_factory=list)
-    ignored: dict[str, str] = field(default_factory=dict)
-    filled: list[str] = field(default_factory=list)
-    widened: list[str] = field(default_factory=list)
-    dtypes: list[str] = field(default_factory=list)
-    dtype: str = "float32"
-    seed: int | None = None
-
-    @property
-    def checksum(self) -> str:
-        """Short name of the weights: the start of each file's SHA-256, or the seed of random ones."""
-        return "+".join(sha[:12] for _, _, sha in self.files) or f"random, seed {self.seed}"
-
-    def __str__(self) -> str:
-        if not self.files:
-            return f"Random weights, seed {self.seed}: nothing was loaded. Features show the architecture, not knowledge."
-        lines = [f"{name}: recognised as {form}, sha256 {sha[:12]}…" for name, form, sha in self.files]
-        counts = f"{len(self.matched)} tensors matched, {len(self.recomputed)} recomputed, {len(self.ignored)} ignored"
-        lines.append(f"{counts}, 0 missing, 0 unexpected · {', '.join(self.dtypes)} → {self.dtype}")
-        lines += [f"  ignored {key}: {reason}" for key, reason in self.ignored.items()]
-        lines += [f"  zeros, as you allowed: {key}" for key in self.filled]
-        lines += [f"  widened to R G B NIR (NIR starts as a copy of red): {key}" for key in self.widened]
-        return "\n".join(lines)
 
 
 def load(
@@ -127,7 +89,7 @@ def load(
         receipt = fill(model, files, parts, dtype, near_infrared, allow_missing, ignore)
     model.name = name if isinstance(name, str) else next((f.metadata["preset"] for f in files if f.metadata), "custom")
     model.weights = receipt.checksum
-    receipt.dtype = str(dtype).removeprefix("torch.")
+    receipt.dtype = short(dtype)
     return model.to(device=device, dtype=dtype).eval(), receipt
 
 
@@ -135,10 +97,14 @@ def config_for(name: str | SkySenseConfig | None, files: list[WeightsFile]) -> S
     """The configuration asked for, which must be the one a file of ours was saved with."""
     saved = next((config_from_json(file.metadata["config"]) for file in files if "config" in file.metadata), None)
     if name is None and saved is None:
-        raise PresetError.of("a preset name", "none, and the weights carry no configuration", "Pass 'skysense' or another preset.")
+        raise PresetError.of(
+            "a preset name", "none, and the weights carry no configuration", "Pass 'skysense' or another preset."
+        )
     asked = preset(name) if isinstance(name, str) else name
     if asked is not None and saved is not None and asked != saved:
-        raise CheckpointError.of(f"weights of {name}", f"weights of another size in {files[0].path.name}", "Pass name=None to use theirs.")
+        raise CheckpointError.of(
+            f"weights of {name}", f"weights of another size in {files[0].path.name}", "Pass name=None to use theirs."
+        )
     return asked or saved
 
 
@@ -154,7 +120,9 @@ def open_all(weights: str | Path | Mapping[str, str | Path]) -> list[WeightsFile
     if path.is_dir():
         found = sorted(file for file in path.iterdir() if file.suffix in (".safetensors", ".pth", ".pt"))
         if not found:
-            raise CheckpointError.of(f"weights files in {path}", "none", "Point to the folder that holds the .pth files.")
+            raise CheckpointError.of(
+                f"weights files in {path}", "none", "Point to the folder that holds the .pth files."
+            )
         return [open_weights(file) for file in found]
     return [open_weights(path)]
 
@@ -167,8 +135,12 @@ def from_hub(repository: str) -> Path:
     try:
         return Path(snapshot_download(repository, allow_patterns=["*.safetensors", "*.pth", "*.pt"]))
     except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
-        reason = "no network and no earlier download" if isinstance(error, LocalEntryNotFoundError) else type(error).__name__
-        raise CheckpointError.of(f"the repository {repository}", reason, "Check the name, or pass a local path.") from error
+        reason = (
+            "no network and no earlier download" if isinstance(error, LocalEntryNotFoundError) else type(error).__name__
+        )
+        raise CheckpointError.of(
+            f"the repository {repository}", reason, "Check the name, or pass a local path."
+        ) from error
 
 
 def fill(
@@ -180,55 +152,20 @@ def fill(
     allow_missing: tuple[str, ...],
     ignore: tuple[str, ...],
 ) -> Receipt:
-    """Moves every tensor of the files into a model on the meta device; raises unless all is accounted for."""
-    receipt = Receipt(files=[(file.path.name, file.form, file.sha256) for file in files])
+    """Fills a model on the meta device from opened files."""
     tensors = {key: tensor for file in files for key, tensor in file.tensors.items()}
     origin = {new: old for file in files for new, old in file.original_keys.items()}
     if len(tensors) < sum(len(file.tensors) for file in files):
         raise CheckpointError.of("every tensor once", "the same part in two files", "Remove one of the files.")
-    receipt.dtypes = sorted({str(tensor.dtype).removeprefix("torch.") for tensor in tensors.values()})
-    wanted = model.state_dict()
-    state = recompute(model, tensors, receipt)
-    missing, wrong = [], []
-    for key in sorted(set(wanted) - set(state)):
-        tensor = tensors.get(key)
-        if tensor is None and key in allow_missing:
-            state[key] = torch.zeros(wanted[key].shape, dtype=dtype)
-            receipt.filled.append(key)
-        elif tensor is None:
-            missing.append(key)
-        else:
-            if near_infrared and key == HR_PROJECTION and tensor.shape[1] == 3:
-                tensor = torch.cat((tensor, tensor[:, :1]), dim=1)
-                receipt.widened.append(key)
-            if tensor.shape != wanted[key].shape:
-                wrong.append(f"{origin[key]} {tuple(tensor.shape)} instead of {tuple(wanted[key].shape)}")
-            state[key] = tensor.to(dtype) if tensor.is_floating_point() else tensor
-            receipt.matched.append(key)
-    receipt.ignored = {key: reason for key in tensors if (reason := why_ignored(key, parts, ignore, origin))}
-    unexpected = sorted(set(tensors) - set(wanted) - set(receipt.ignored))
-    refuse("shapes of the model", wrong, "Load the preset these weights belong to.")
-    refuse("every tensor of the model", [f"no {describe(key)}" for key in missing], missing_step(missing, tensors))
-    refuse("only tensors of the model", [f"also {origin[key]}" for key in unexpected], "Leave them out by name with ignore=(…,).")
-    model.load_state_dict(state, assign=True)
+    ignored = {key: reason for key in tensors if (reason := why_ignored(key, parts, ignore, origin))}
+    widened = [HR_PROJECTION] if near_infrared and tensors.get(HR_PROJECTION, torch.empty(0, 0)).shape[1] == 3 else []
+    for key in widened:
+        tensors[key] = torch.cat((tensors[key], tensors[key][:, :1]), dim=1)
+    used = {key: tensor for key, tensor in tensors.items() if key not in ignored}
+    receipt = match(model, used, dtype=dtype, allow_missing=allow_missing, names=origin)
+    receipt.files = [(file.path.name, file.form, file.sha256) for file in files]
+    receipt.ignored, receipt.widened = ignored, widened
     return receipt
-
-
-def recompute(model: SkySense, tensors: dict[str, Tensor], receipt: Receipt) -> dict[str, Tensor]:
-    """Buffers that follow from the window size; a file holds all of them or none, and equal ones."""
-    state = {}
-    for name, module in model.named_modules():
-        if isinstance(module, WindowAttention):
-            fresh = WindowAttention(module.heads, module.heads, module.window)
-            state |= {f"{name}.{key}": getattr(fresh, key) for key in RECOMPUTED}
-    held = [key for key in state if key in tensors]
-    if held:
-        refuse("all position buffers or none", [f"no {describe(key)}" for key in state if key not in tensors], WHOLE_FILE)
-    for key in held:
-        if tensors[key].shape != state[key].shape or not torch.allclose(tensors[key].float(), state[key].float(), atol=1e-3):
-            refuse("position buffers of this window size", [f"others in {describe(key)}"], "Load the preset these weights belong to.")
-    receipt.recomputed = sorted(state)
-    return state
 
 
 def why_ignored(key: str, parts: tuple[str, ...], ignore: tuple[str, ...], origin: dict[str, str]) -> str:
@@ -245,34 +182,6 @@ def why_ignored(key: str, parts: tuple[str, ...], ignore: tuple[str, ...], origi
     return ""
 
 
-def describe(key: str) -> str:
-    """Our key with the name it has in the published files."""
-    if key == DATE_TABLE:
-        return f"{key} (ctpe in the Sentinel-2 file)"
-    for old, new in COMBINED.items():
-        if key.startswith(new):
-            return f"{key} ({key.removeprefix(new)} under {old}* or in its own file)"
-    return key
-
-
-def missing_step(missing: list[str], tensors: dict[str, Tensor]) -> str:
-    """Next step for missing tensors: whole parts can be left out, single ones mean damage."""
-    prefixes = {part: new for part, (_, new) in SEPARATE.items()}
-    absent = [
-        part
-        for part, prefix in prefixes.items()
-        if any(key.startswith(prefix) for key in missing) and not any(key.startswith(prefix) for key in tensors)
-    ]
-    return f"Add the files of {', '.join(absent)}, or load fewer parts=(…)." if absent else WHOLE_FILE
-
-
-def refuse(expected: str, problems: list[str], next_step: str) -> None:
-    """Raises if there are problems, naming the first few."""
-    if problems:
-        more = f" and {len(problems) - 5} more" if len(problems) > 5 else ""
-        raise CheckpointError.of(expected, "; ".join(problems[:5]) + more, next_step)
-
-
 def save(model: SkySense, path: str | Path) -> Path:
     """Writes weights and configuration to a safetensors file, beside the target first and then renamed.
 
@@ -286,7 +195,9 @@ def save(model: SkySense, path: str | Path) -> Path:
     metadata = {"format": "skysense-nb 1", "preset": model.name, "config": json.dumps(asdict(model.config))}
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        save_file({key: value.detach().cpu().contiguous() for key, value in model.state_dict().items()}, unfinished, metadata)
+        save_file(
+            {key: value.detach().cpu().contiguous() for key, value in model.state_dict().items()}, unfinished, metadata
+        )
         os.replace(unfinished, path)
     except OSError as error:
         raise CheckpointError.of(f"a writable folder at {path.parent}", str(error), "Choose another place.") from error

@@ -31,7 +31,7 @@ PRESETS: dict[str, SkySenseConfig] = {
     "skysense-small": SMALL,
     "skysense": SkySenseConfig(),
 }
-"""`skysense-tiny` runs every notebook on a laptop, `-small` fits one GPU in training, `skysense` is the paper's size."""
+"""`skysense-tiny` runs every notebook on a laptop, `-small` trains on one GPU, `skysense` is the paper's size."""
 
 
 def preset(name: str) -> SkySenseConfig:

@@ -65,7 +65,9 @@ class SkySense(nn.Module):
     def __init__(self, config: SkySenseConfig, parts: tuple[str, ...] = PARTS, recompute: bool = False) -> None:
         super().__init__()
         if unknown := set(parts) - set(PARTS):
-            raise PresetError.of(f"parts among {', '.join(PARTS)}", ", ".join(sorted(unknown)), "Leave parts out for all.")
+            raise PresetError.of(
+                f"parts among {', '.join(PARTS)}", ", ".join(sorted(unknown)), "Leave parts out for all."
+            )
         self.config = config
         self.name, self.weights = "unnamed", "random"
         self.modalities = tuple(name for name in SENSORS if name in parts)
@@ -161,14 +163,13 @@ class SkySense(nn.Module):
     def encode(self, name: str, sample: dict[str, Tensor]) -> tuple[list[Tensor], Tensor]:
         """Runs one encoder over the valid dates: its maps, and its cells on the common grid (B T D h w)."""
         images, valid = sample[name], validity(sample, name)
-        keep = valid.flatten()
-        outputs = self.encoders[name](images.flatten(0, 1)[keep].to(self.dtype_of(name)))
+        outputs = self.encoders[name](take(images, valid).to(self.dtype_of(name)))
         cells = outputs[-1]
         if self.fusion is not None and name != "hr":
             height, width = images.shape[-2:]
             cells = self.heads[name](cells)[..., :height, :width]
         if self.fusion is not None and name in self.config.dated:
-            cells = cells + self.dates(sample[f"{name}_day"].flatten()[keep])[:, :, None, None]
+            cells = cells + self.dates(take(sample[f"{name}_day"], valid))[:, :, None, None]
         return [put_back(level, valid) for level in outputs], put_back(cells, valid)
 
     def dtype_of(self, name: str) -> torch.dtype:
@@ -187,7 +188,9 @@ class SkySense(nn.Module):
         """Modalities of a sample that hold at least one valid date, after checking that all fit the model."""
         named = [name for name in SENSORS if name in sample]
         if not named:
-            raise SampleError.of("at least one of hr, s2, s1", f"keys {sorted(sample)}", "Build it with scene.sky.to_sample.")
+            raise SampleError.of(
+                "at least one of hr, s2, s1", f"keys {sorted(sample)}", "Build it with scene.sky.to_sample."
+            )
         if missing := [name for name in named if name not in self.modalities]:
             raise SampleError.of(
                 f"modalities among {', '.join(self.modalities)}", ", ".join(missing), "Load the model with these parts."
@@ -197,7 +200,9 @@ class SkySense(nn.Module):
         seen = torch.cat([validity(sample, name) for name in named], dim=1).any(1)
         if not bool(seen.all()):
             raise SampleError.of(
-                "a valid date in every sample", f"none in sample {int((~seen).nonzero()[0])}", "Drop it or accept more dates."
+                "a valid date in every sample",
+                f"none in sample {int((~seen).nonzero()[0])}",
+                "Drop it or accept more dates.",
             )
         return [name for name in named if bool(validity(sample, name).any())]
 
@@ -206,7 +211,9 @@ class SkySense(nn.Module):
         images = sample[name]
         channels = getattr(self.config, name).in_channels
         if images.ndim != 5 or images.shape[2] != channels:
-            raise SampleError.of(f"{name} as B T {channels} H W", f"shape {tuple(images.shape)}", "Check axes and bands.")
+            raise SampleError.of(
+                f"{name} as B T {channels} H W", f"shape {tuple(images.shape)}", "Check axes and bands."
+            )
         for key, needed in ((f"{name}_day", name in self.config.dated), (f"{name}_valid", False)):
             if key in sample and sample[key].shape != images.shape[:2]:
                 raise SampleError.of(
@@ -220,7 +227,8 @@ class SkySense(nn.Module):
         grids = {name: tuple(value.shape[-2:]) for name, value in cells.items()}
         if len(set(grids.values())) > 1:
             listed = ", ".join(f"{name} {rows} × {columns}" for name, (rows, columns) in grids.items())
-            rule = f"the same grid of ground cells ({HR_PIXELS_PER_CELL} × {HR_PIXELS_PER_CELL} HR pixels or one Sentinel pixel)"
+            block = f"{HR_PIXELS_PER_CELL} × {HR_PIXELS_PER_CELL}"
+            rule = f"the same grid of ground cells ({block} HR pixels or one Sentinel pixel)"
             raise SampleError.of(rule, listed, "Let scene.sky.to_sample bring them together.")
         return next(iter(grids.values()))
 
@@ -229,6 +237,11 @@ def validity(sample: dict[str, Tensor], name: str) -> Tensor:
     """Validity of a modality's dates, B T; all True when the sample does not say."""
     images = sample[name]
     return sample.get(f"{name}_valid", torch.ones(images.shape[:2], dtype=torch.bool, device=images.device))
+
+
+def take(values: Tensor, valid: Tensor) -> Tensor:
+    """The rows of valid dates (n …) of B T …."""
+    return values.flatten(0, 1) if bool(valid.all()) else values[valid]
 
 
 def put_back(rows: Tensor, valid: Tensor) -> Tensor:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from skysense_nb.layers import (
@@ -23,7 +24,10 @@ from skysense_nb.layers import (
 
 @dataclass(frozen=True)
 class SwinConfig:
-    """Sizes of a Swin V2 encoder; field names follow the published configuration."""
+    """Sizes of a Swin V2 encoder; field names follow the published configuration.
+
+    `out_indices` are the stages with a learned output norm: the released weights have it for the last one only.
+    """
 
     embed_dims: int = 352
     depths: tuple[int, ...] = (2, 2, 18, 2)
@@ -32,7 +36,7 @@ class SwinConfig:
     window_size: int = 8
     patch_size: int = 4
     in_channels: int = 3
-    out_indices: tuple[int, ...] = (0, 1, 2, 3)
+    out_indices: tuple[int, ...] = (3,)
     pad_small_map: bool = True
     post_norm_downsample: bool = True
     drop_path_rate: float = 0.2
@@ -90,8 +94,12 @@ class SwinStage(nn.Module):
 class SwinEncoder(nn.Module):
     """Swin V2 with one normalised output per stage.
 
+    Stages without a learned output norm are normalised without parameters, which is where a fine-tuning run that
+    adds the norm starts.
+
     Example:
-        >>> maps = SwinEncoder(SwinConfig(embed_dims=8, num_heads=(1, 2, 4, 8), depths=(2, 2, 2, 2)))(torch.rand(1, 3, 64, 64))
+        >>> encoder = SwinEncoder(SwinConfig(embed_dims=8, num_heads=(1, 2, 4, 8), depths=(2, 2, 2, 2)))
+        >>> maps = encoder(torch.rand(1, 3, 64, 64))
         >>> [tuple(m.shape[1:]) for m in maps]
         [(8, 16, 16), (16, 8, 8), (32, 4, 4), (64, 2, 2)]
     """
@@ -116,11 +124,12 @@ class SwinEncoder(nn.Module):
             image: B C H W, normalised.
 
         Returns:
-            One map per stage in `out_indices`, B C·2ˢ ⌈H / 2ˢ⁺²⌉ ⌈W / 2ˢ⁺²⌉, fine to coarse.
+            One map per stage, B C·2ˢ ⌈H / 2ˢ⁺²⌉ ⌈W / 2ˢ⁺²⌉, fine to coarse.
         """
         x, maps = self.patch_embed(image), []
         for index, stage in enumerate(self.stages):
             x = stage(x, self.recompute)
-            if index in self.config.out_indices:
-                maps.append(self.get_submodule(f"norm{index}")(x).permute(0, 3, 1, 2))
+            learned = index in self.config.out_indices
+            out = self.get_submodule(f"norm{index}")(x) if learned else F.layer_norm(x, x.shape[-1:])
+            maps.append(out.permute(0, 3, 1, 2))
         return maps

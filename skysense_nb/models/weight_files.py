@@ -139,7 +139,9 @@ def recognise(tensors: dict[str, Tensor], path: Path) -> str:
         known = {10: "s2", 2: "s1"}.get(first.shape[1]) if first is not None and first.ndim == 4 else None
         return known or ("s2" if "ctpe" in keys else sentinel_in_name(path))
     few = ", ".join(sorted(keys)[:3])
-    raise CheckpointError.of("keys of a SkySense file", f"{len(keys)} others ({few}, …) in {path.name}", "Check which model it is.")
+    raise CheckpointError.of(
+        "keys of a SkySense file", f"{len(keys)} others ({few}, …) in {path.name}", "Check which model it is."
+    )
 
 
 def sentinel_in_name(path: Path) -> str:
@@ -147,7 +149,9 @@ def sentinel_in_name(path: Path) -> str:
     found = re.findall(r"s[12](?![0-9])", path.stem.lower())
     if len(set(found)) != 1:
         raise CheckpointError.of(
-            "a file whose keys or name tell Sentinel-1 from Sentinel-2", path.name, "Pass weights={'s2': path, …} by part."
+            "a file whose keys or name tell Sentinel-1 from Sentinel-2",
+            path.name,
+            "Pass weights={'s2': path, …} by part.",
         )
     return found[0]
 

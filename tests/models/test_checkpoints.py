@@ -1,0 +1,308 @@
+"""Every tensor is accounted for, in both forms of the published files and in our own."""
+
+import json
+import pickle
+import re
+from pathlib import Path
+
+import pytest
+import torch
+from conftest import NARROW, make_sample
+from safetensors.torch import save_file
+
+from skysense_nb.errors import CheckpointError
+from skysense_nb.models import SkySense, load, save
+from skysense_nb.models.matching import match
+from skysense_nb.models.weight_files import recognise, rename
+
+OFFICIAL = json.loads((Path(__file__).parents[1] / "data/parity/official_keys.json").read_text())
+PREFIX = {"hr": "backbone_gep.", "s2": "backbone_s2.", "s1": "backbone_s1.", "fusion": "fusion."}
+STEP = "Get the whole file; allow_missing=(…,) accepts a gap by name."
+
+
+def official_keys(part):
+    """Exactly the keys of a published file, its extras included."""
+    name = (
+        part.replace("head_s1", "head_s2")
+        if part.startswith("head")
+        else {"fusion": "fusion"}.get(part, f"backbone_{part}")
+    )
+    keys = list(OFFICIAL[f"skysense_model_{name}.pth"]["keys"])
+    return keys + {"hr": ["backbone.mask_token"], "s2": ["ctpe"]}.get(part, [])
+
+
+def ours(part, key):
+    return rename(key, part)
+
+
+@pytest.fixture(scope="module")
+def source():
+    torch.manual_seed(5)
+    return SkySense(NARROW).eval()
+
+
+@pytest.fixture(scope="module")
+def separate(source):
+    """Tensors of the six published files, by part, under their official keys."""
+    state = source.state_dict() | {"encoders.hr.mask_token": torch.zeros(1, 1, 8)}
+    parts = ("hr", "s2", "s1", "fusion", "head_s2", "head_s1")
+    return {part: {key: state[ours(part, key)] for key in official_keys(part)} for part in parts}
+
+
+@pytest.fixture(scope="module")
+def combined(separate):
+    """The same tensors in one dictionary with prefixes."""
+    return {
+        PREFIX.get(part, f"{part}.") + re.sub("^backbone\\.", "", key): value
+        for part, tensors in separate.items()
+        for key, value in tensors.items()
+    }
+
+
+def write(folder, separate):
+    for part, tensors in separate.items():
+        name = part if part.startswith("head") or part == "fusion" else f"backbone_{part}"
+        torch.save(tensors, folder / f"skysense_model_{name}.pth")
+    return folder
+
+
+def same_output(one, other):
+    with torch.no_grad():
+        sample = make_sample(batch=1, cells=2)
+        assert torch.allclose(one(sample).fused, other(sample).fused, rtol=1e-5, atol=1e-5)
+
+
+def test_separate_files_load_whole(source, separate, tmp_path):
+    model, receipt = load(NARROW, write(tmp_path, separate))
+    same_output(model, source)
+    assert len(receipt.matched) == len(source.state_dict()) - 48
+    assert len(receipt.recomputed) == 48
+    assert receipt.ignored == {"encoders.hr.mask_token": "used only by the pre-training of the published encoder"}
+    assert {form for _, form, _ in receipt.files} == set(separate)
+    assert "0 missing, 0 unexpected · float32 → float32" in str(receipt)
+
+
+def test_combined_file_loads_whole(source, combined, tmp_path):
+    torch.save({"state_dict": combined}, tmp_path / "skysense.pth")
+    model, receipt = load(NARROW, tmp_path / "skysense.pth")
+    same_output(model, source)
+    assert receipt.files[0][1] == "combined"
+
+
+def test_odd_prefixes_and_files_named_by_part(source, separate, tmp_path):
+    write(tmp_path, separate)
+    bare = {re.sub("^backbone\\.", "", key): value for key, value in separate["hr"].items()}
+    torch.save({"model": {f"module.{key}": value for key, value in bare.items()}}, tmp_path / "any.pt")
+    files = {part: tmp_path / f"skysense_model_{part}.pth" for part in ("fusion", "head_s2", "head_s1")}
+    files |= {part: tmp_path / f"skysense_model_backbone_{part}.pth" for part in ("s2", "s1")}
+    same_output(load(NARROW, files | {"hr": tmp_path / "any.pt"})[0], source)
+
+
+def test_files_without_position_buffers_load(source, separate, tmp_path):
+    lean = {key: value for key, value in separate["hr"].items() if "relative_" not in key}
+    same_output(load(NARROW, write(tmp_path, separate | {"hr": lean}))[0], source)
+
+
+def test_dropping_any_single_tensor_raises_and_names_it(separate, combined):
+    with torch.device("meta"):
+        model = SkySense(NARROW)
+    whole = {rename(key, part): value for part, tensors in separate.items() for key, value in tensors.items()}
+    assert whole.keys() == {rename(key, "combined") for key in combined}
+    del whole["encoders.hr.mask_token"]
+    assert whole.keys() == model.state_dict().keys()
+    for key in whole:
+        with pytest.raises(CheckpointError) as error:
+            match(model, {other: value for other, value in whole.items() if other != key})
+        assert key in str(error.value), key
+
+
+def test_a_missing_tensor_never_hides_what_a_file_is(separate, combined):
+    for part, tensors in separate.items():
+        path = Path(f"skysense_model_{part}.pth")
+        for gap in tensors:
+            assert recognise({key: value for key, value in tensors.items() if key != gap}, path) == part
+    for gap in combined:
+        assert recognise({key: value for key, value in combined.items() if key != gap}, Path("x.pth")) == "combined"
+
+
+@pytest.mark.parametrize(
+    "part,key",
+    [
+        ("hr", "backbone.stages.2.blocks.11.norm3.weight"),
+        ("hr", "backbone.stages.0.blocks.1.attn.w_msa.relative_coords_table"),
+        ("s2", "ctpe"),
+        ("s2", "patch_embed.projection.weight"),
+        ("s1", "layers.23.ln2.bias"),
+        ("fusion", "porj_linear.weight"),
+        ("head_s1", "decoder.0.bias"),
+    ],
+)
+def test_load_names_the_missing_tensor(part, key, separate, tmp_path):
+    damaged = {name: value for name, value in separate[part].items() if name != key}
+    with pytest.raises(CheckpointError) as error:
+        load(NARROW, write(tmp_path, separate | {part: damaged}))
+    assert ours(part, key) in str(error.value)
+    assert str(error.value).endswith(STEP)
+
+
+def test_missing_date_table_word_for_word_and_its_remedy(separate, tmp_path):
+    damaged = {key: value for key, value in separate["s2"].items() if key != "ctpe"}
+    write(tmp_path, separate | {"s2": damaged})
+    with pytest.raises(CheckpointError) as error:
+        load(NARROW, tmp_path)
+    assert str(error.value) == (
+        "Expected every tensor of the model, got no dates.table (ctpe in the Sentinel-2 file). " + STEP
+    )
+    model, receipt = load(NARROW, tmp_path, allow_missing=("dates.table",))
+    assert receipt.filled == ["dates.table"]
+    assert model.dates.table.abs().max() == 0
+    assert "zeros, as you allowed: dates.table" in str(receipt)
+
+
+def test_one_tensor_too_many(separate, tmp_path):
+    extra = separate["fusion"] | {"layers.24.ln1.weight": torch.zeros(16)}
+    write(tmp_path, separate | {"fusion": extra})
+    with pytest.raises(CheckpointError) as error:
+        load(NARROW, tmp_path)
+    assert str(error.value) == (
+        "Expected only tensors of the model, got also layers.24.ln1.weight. Leave them out by name: ignore=(…,)."
+    )
+    receipt = load(NARROW, tmp_path, ignore=("layers.24.",))[1]
+    assert receipt.ignored["fusion.layers.24.ln1.weight"] == "left out by the caller"
+
+
+def test_wrong_shape(separate, tmp_path):
+    wrong = separate["s1"] | {"pos_embed": torch.zeros(1, 65, 16)}
+    with pytest.raises(CheckpointError) as error:
+        load(NARROW, write(tmp_path, separate | {"s1": wrong}))
+    assert str(error.value) == (
+        "Expected shapes of the model, got pos_embed (1, 65, 16) instead of (1, 257, 16). "
+        "Load the preset these weights belong to."
+    )
+
+
+def test_position_buffers_of_another_window_are_refused(separate, tmp_path):
+    key = "backbone.stages.0.blocks.0.attn.w_msa.relative_coords_table"
+    wrong = separate["hr"] | {key: separate["hr"][key] * 2}
+    with pytest.raises(CheckpointError, match="Expected position buffers of this window size"):
+        load(NARROW, write(tmp_path, separate | {"hr": wrong}))
+
+
+def test_a_whole_file_missing_says_which_and_how_to_go_on(separate, tmp_path):
+    write(tmp_path, {part: tensors for part, tensors in separate.items() if part != "head_s1"})
+    with pytest.raises(CheckpointError) as error:
+        load(NARROW, tmp_path)
+    assert str(error.value).endswith("Add the files of head_s1, or load fewer parts=(…).")
+    model, receipt = load(NARROW, tmp_path, parts=("hr", "s2", "fusion"))
+    assert model.modalities == ("hr", "s2")
+    assert "s1 was not asked for" in receipt.ignored.values()
+
+
+class Mischief:
+    def __reduce__(self):
+        return (print, ("this must never be printed",))
+
+
+def test_a_pickle_of_code_is_refused_and_not_run(tmp_path, capsys):
+    torch.save({"weight": Mischief()}, tmp_path / "zip.pth")
+    (tmp_path / "plain.pth").write_bytes(pickle.dumps({"weight": Mischief()}))
+    for name in ("zip.pth", "plain.pth"):
+        with pytest.raises(CheckpointError) as error:
+            load(NARROW, tmp_path / name)
+        assert str(error.value) == (
+            f"Expected tensors only in {name}, got an object that would run code when opened. "
+            "Download the file again from the source you trust."
+        )
+    assert "never be printed" not in capsys.readouterr().out
+
+
+def test_truncated_files(separate, tmp_path):
+    torch.save(separate["fusion"], tmp_path / "whole.pth")
+    save_file(separate["fusion"], tmp_path / "whole.safetensors")
+    for name, kind in (("cut.pth", "torch"), ("cut.safetensors", "safetensors")):
+        whole = (tmp_path / f"whole{Path(name).suffix}").read_bytes()
+        for share in (0.01, 0.5, 0.999):
+            (tmp_path / name).write_bytes(whole[: int(len(whole) * share)])
+            with pytest.raises(CheckpointError) as error:
+                load(NARROW, tmp_path / name)
+            assert str(error.value).startswith(f"Expected a whole {kind} file at {name}, got "), str(error.value)
+
+
+def test_empty_and_foreign_files(tmp_path):
+    with pytest.raises(CheckpointError, match="got no such file. Check the path."):
+        load(NARROW, tmp_path / "none.pth")
+    with pytest.raises(CheckpointError, match="Expected weights files in .*, got none."):
+        load(NARROW, tmp_path)
+    torch.save({"conv.weight": torch.zeros(2)}, tmp_path / "foreign.pth")
+    with pytest.raises(CheckpointError, match=r"Expected keys of a SkySense file, got 1 others \(conv.weight, …\)"):
+        load(NARROW, tmp_path / "foreign.pth")
+
+
+def test_hub_without_network(monkeypatch):
+    import huggingface_hub.constants
+
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
+    with pytest.raises(CheckpointError) as error:
+        load(NARROW, "nobody/nothing-like-this")
+    assert str(error.value) == (
+        "Expected the repository nobody/nothing-like-this, got no network and no earlier download. "
+        "Check the name, or pass a local path."
+    )
+
+
+def test_hub_folder_is_used(monkeypatch, source, separate, tmp_path):
+    import huggingface_hub
+
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", lambda repository, **_: write(tmp_path, separate))
+    same_output(load(NARROW, "somebody/weights")[0], source)
+
+
+def test_our_own_file_carries_its_configuration(source, tmp_path):
+    path = save(source, tmp_path / "mine.safetensors")
+    model, receipt = load(weights=path)
+    assert model.config == NARROW
+    same_output(model, source)
+    assert receipt.files[0][1] == "skysense-nb"
+    assert model.weights == receipt.files[0][2][:12]
+    with pytest.raises(CheckpointError, match="Expected weights of skysense-tiny, got weights of another size"):
+        load("skysense-tiny", path)
+
+
+def test_saving_to_an_unwritable_place_leaves_nothing(source, tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(CheckpointError, match="Expected a writable folder"):
+        save(source, tmp_path / "file" / "mine.safetensors")
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["file"]
+
+
+def test_rgb_weights_widen_to_near_infrared(source, separate, tmp_path):
+    model, receipt = load(NARROW, write(tmp_path, separate), near_infrared=True)
+    weight = model.encoders["hr"].patch_embed.projection.weight
+    assert weight.shape[1] == 4
+    assert torch.equal(weight[:, 3], weight[:, 0])
+    assert receipt.widened == ["encoders.hr.patch_embed.projection.weight"]
+    rgb = make_sample(batch=1, cells=2)["hr"]
+    silent = torch.cat((rgb, torch.zeros_like(rgb[:, :, :1])), dim=2)
+    with torch.no_grad():
+        wide = model.encoders["hr"](silent[0])[-1]
+        plain = source.encoders["hr"](rgb[0])[-1]
+    assert torch.allclose(wide, plain, atol=1e-5)
+
+
+def test_random_weights_repeat_with_the_seed_and_leave_the_generator_alone():
+    torch.manual_seed(1)
+    before = torch.random.get_rng_state()
+    one, receipt = load("skysense-tiny", seed=4)
+    assert torch.equal(torch.random.get_rng_state(), before)
+    assert all(
+        torch.equal(a, b) for a, b in zip(one.parameters(), load("skysense-tiny", seed=4)[0].parameters(), strict=True)
+    )
+    assert str(receipt).startswith("Random weights, seed 4: nothing was loaded.")
+
+
+def test_half_precision_file_becomes_the_dtype_asked_for(source, separate, tmp_path):
+    half = {part: {k: v.half() if v.is_floating_point() else v for k, v in t.items()} for part, t in separate.items()}
+    model, receipt = load(NARROW, write(tmp_path, half), dtype=torch.bfloat16)
+    assert {p.dtype for p in model.parameters()} == {torch.bfloat16}
+    assert receipt.dtypes == ["float16"]
+    assert receipt.dtype == "bfloat16"

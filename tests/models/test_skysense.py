@@ -1,0 +1,223 @@
+"""Invariants of the assembled model, with random weights."""
+
+import itertools
+
+import pytest
+import torch
+from conftest import make_sample
+
+from skysense_nb.errors import PresetError, SampleError
+from skysense_nb.models import load
+from skysense_nb.models.geo_context import GeoContextConfig
+from skysense_nb.models.presets import TINY
+
+SUBSETS = [c for n in (1, 2, 3) for c in itertools.combinations(("hr", "s2", "s1"), n)]
+
+
+def subset(sample, names):
+    return {key: value for key, value in sample.items() if key.split("_")[0] in names}
+
+
+def close(one, other):
+    assert torch.allclose(one, other, rtol=1e-4, atol=1e-5), float((one - other).abs().max())
+
+
+@pytest.fixture(autouse=True)
+def no_gradients():
+    with torch.no_grad():
+        yield
+
+
+@pytest.mark.parametrize("names", SUBSETS, ids="+".join)
+def test_any_subset_of_modalities(tiny, names):
+    features = tiny.features(subset(make_sample(), names))
+    assert features.fused.shape == (2, 128, 8, 8)
+    assert features.pooled.shape == (2, 128)
+    assert set(features.maps) == set(names)
+    assert features.tokens.shape[2] == sum({"hr": 1, "s2": 3, "s1": 2}[name] for name in names)
+
+
+def test_each_modality_and_each_date_matters(tiny):
+    sample = make_sample()
+    whole = tiny.pooled(sample)
+    for names in SUBSETS[:-1]:
+        assert (tiny.pooled(subset(sample, names)) - whole).abs().max() > 1e-3
+    later = sample | {"s2_day": (sample["s2_day"] + 150) % 365}
+    assert (tiny.pooled(later) - whole).abs().max() > 1e-4
+
+
+def test_padding_dates_change_nothing(tiny):
+    sample = make_sample()
+    padded = dict(sample)
+    noise = 100 * torch.randn(2, 4, 10, 8, 8)
+    padded["s2"] = torch.cat((sample["s2"], noise), dim=1)
+    padded["s2_day"] = torch.cat((sample["s2_day"], torch.full((2, 4), 200)), dim=1)
+    padded["s2_valid"] = torch.tensor([[True] * 3 + [False] * 4] * 2)
+    close(tiny.features(padded).fused, tiny.features(sample).fused)
+    close(tiny.features(padded).maps["s2"][-1][:, :3], tiny.features(sample).maps["s2"][-1])
+    assert tiny.features(padded).maps["s2"][-1][:, 3:].abs().max() == 0
+
+
+def test_gaps_in_an_invalid_date_do_not_spread(tiny):
+    sample = make_sample() | {"s2_valid": torch.tensor([[True, False, True]] * 2)}
+    sample["s2"][:, 1] = float("nan")
+    assert torch.isfinite(tiny.features(sample).fused).all()
+
+
+def test_a_modality_without_valid_dates_equals_its_absence(tiny):
+    sample = make_sample()
+    silent = sample | {"s1_valid": torch.zeros(2, 2, dtype=torch.bool)}
+    close(tiny.features(silent).fused, tiny.features(subset(sample, ("hr", "s2"))).fused)
+
+
+def test_batch_with_different_dates_equals_samples_one_by_one(tiny):
+    sample = make_sample() | {"s2_valid": torch.tensor([[True, False, True], [False, True, False]])}
+    together = tiny.features(sample).fused
+    for index in range(2):
+        alone = {key: value[index : index + 1] for key, value in sample.items()}
+        close(tiny.features(alone).fused, together[index : index + 1])
+
+
+def test_permuting_the_batch_permutes_the_result(tiny):
+    sample = make_sample(batch=3)
+    order = torch.tensor([2, 0, 1])
+    close(tiny.features({k: v[order] for k, v in sample.items()}).fused, tiny.features(sample).fused[order])
+
+
+def test_order_of_dates_does_not_matter(tiny):
+    sample = make_sample()
+    turned = sample | {"s2": sample["s2"].flip(1), "s2_day": sample["s2_day"].flip(1)}
+    close(tiny.features(turned).fused, tiny.features(sample).fused)
+
+
+@pytest.mark.parametrize("height,width", [(5, 7), (1, 3), (9, 2)])
+def test_scenes_of_any_size(tiny, height, width):
+    sample = {
+        "hr": torch.randn(1, 1, 3, 32 * height, 32 * width),
+        "s1": torch.randn(1, 2, 2, height, width),
+        "hr_day": torch.zeros(1, 1, dtype=torch.int64),
+        "s1_day": torch.zeros(1, 2, dtype=torch.int64),
+    }
+    assert tiny.features(sample).fused.shape[-2:] == (height, width)
+
+
+def test_hr_of_odd_pixels_gets_a_cell_for_its_last_strip(tiny):
+    sample = {"hr": torch.randn(1, 1, 3, 70, 99), "hr_day": torch.zeros(1, 1, dtype=torch.int64)}
+    assert tiny.features(sample).fused.shape[-2:] == (3, 4)
+
+
+def test_attention_over_dates(tiny):
+    sample = make_sample() | {"s2_valid": torch.tensor([[True, False, True], [True, True, True]])}
+    features = tiny.features(sample, attention=True)
+    assert features.attention.shape == (2, 4, 6, 8, 8)
+    assert features.token_dates == [("hr", 0), ("s2", 0), ("s2", 1), ("s2", 2), ("s1", 0), ("s1", 1)]
+    assert features.attention[0, :, 2].abs().max() == 0
+    assert (features.attention.sum(2) < 1).all()
+    assert (features.attention >= 0).all()
+
+
+def test_pyramid_strides(tiny):
+    features = tiny.features(make_sample(cells=16))
+    assert [level.shape[-1] for level in features.pyramid("hr")] == [128, 64, 32, 16]
+    assert [level.shape[-1] for level in features.pyramid("s2")] == [16, 8, 4, 2]
+    assert torch.equal(features.pyramid("s2")[2], features.maps["s2"][2])
+
+
+@torch.enable_grad()
+def test_gradients_reach_every_parameter_and_only_from_valid_dates():
+    model = load("skysense-tiny", seed=1)[0].train()
+    sample = make_sample(batch=1, cells=2) | {"s2_valid": torch.tensor([[True, True, False]])}
+    sample["s2"].requires_grad_()
+    model(sample).pooled.square().sum().backward()
+    assert [name for name, parameter in model.named_parameters() if parameter.grad is None] == []
+    assert sample["s2"].grad[:, 2].abs().max() == 0
+    assert sample["s2"].grad[:, :2].abs().max() > 0
+
+
+@torch.enable_grad()
+def test_recomputing_activations_keeps_the_gradients():
+    from skysense_nb.models import SkySense
+
+    plain = load(TINY, seed=2)[0]
+    saving = SkySense(TINY, recompute=True).eval()
+    saving.load_state_dict(plain.state_dict())
+    for model in (plain, saving):
+        model(make_sample(batch=1, cells=2)).pooled.square().sum().backward()
+    for one, other in zip(plain.parameters(), saving.parameters(), strict=True):
+        if one.grad is not None:
+            close(one.grad, other.grad)
+
+
+def test_single_sensor_model_without_fusion():
+    model, _ = load("skysense-tiny", parts=("s2",), seed=0)
+    sample = subset(make_sample(), ("s2",))
+    only_valid = {"s2": sample["s2"][:, :2], "s2_day": sample["s2_day"][:, :2]}
+    masked = sample | {"s2_valid": torch.tensor([[True, True, False]] * 2)}
+    close(model.features(masked).fused, model.features(only_valid).fused)
+    assert model.features(sample).fused.shape == (2, 128, 2, 2)
+
+
+def test_bf16_follows_fp32(tiny):
+    sample = make_sample(batch=1)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        half = tiny.features(sample).pooled.float()
+    pure = load("skysense-tiny", seed=3, dtype=torch.bfloat16)[0].features(sample).pooled.float()
+    whole = tiny.features(sample).pooled
+    for other in (half, pure):
+        assert torch.cosine_similarity(other, whole).min() > 0.998
+
+
+@pytest.mark.slow
+def test_compiled_model_gives_the_same(tiny):
+    sample = make_sample(batch=1, cells=2)
+    compiled = torch.compile(tiny, backend="aot_eager")
+    close(compiled(sample).fused, tiny(sample).fused)
+
+
+def test_geo_context_is_put_beside_the_cells():
+    import dataclasses
+
+    config = dataclasses.replace(TINY, context=GeoContextConfig(regions=4, prototypes=5, width=16))
+    model, _ = load(config, seed=0)
+    sample = make_sample(batch=1, cells=2) | {"lonlat": torch.tensor([[10.0, 50.0]])}
+    features = model.features(sample)
+    assert features.context.shape == (1, 144, 2, 2)
+    assert torch.equal(features.context[:, :128], features.fused)
+    assert features.pooled.shape == (1, 144)
+
+
+@pytest.mark.parametrize(
+    "change,message",
+    [
+        ({"hr": None, "s2": None, "s1": None}, "Expected at least one of hr, s2, s1, got keys"),
+        ({"s2": torch.zeros(2, 3, 9, 8, 8)}, "Expected s2 as B T 10 H W, got shape (2, 3, 9, 8, 8)."),
+        ({"s2": torch.zeros(2, 3, 10, 7, 8)}, "got hr 8 × 8, s2 7 × 8, s1 8 × 8."),
+        ({"s2_day": torch.zeros(2, 4, dtype=torch.int64)}, "Expected s2_day as B T = (2, 3), got (2, 4)."),
+        ({"s1_day": None}, "Expected the dates of s1, got no 's1_day'."),
+    ],
+)
+def test_bad_samples(tiny, change, message):
+    sample = {key: value for key, value in (make_sample() | change).items() if value is not None}
+    with pytest.raises(SampleError) as error:
+        tiny.features(sample)
+    assert message in str(error.value)
+
+
+def test_a_sample_without_any_valid_date_is_named(tiny):
+    sample = subset(make_sample(), ("s1",)) | {"s1_valid": torch.tensor([[True, True], [False, False]])}
+    with pytest.raises(SampleError) as error:
+        tiny.features(sample)
+    assert str(error.value) == (
+        "Expected a valid date in every sample, got none in sample 1. Drop it or accept more dates."
+    )
+
+
+def test_unknown_preset_and_part():
+    with pytest.raises(PresetError) as error:
+        load("skysense-huge")
+    assert str(error.value) == (
+        "Expected a preset among skysense-tiny, skysense-small, skysense, got 'skysense-huge'. Choose one of these."
+    )
+    with pytest.raises(PresetError) as error:
+        load("skysense-tiny", parts=("hr", "lidar"))
+    assert str(error.value) == "Expected parts among hr, s2, s1, fusion, got lidar. Leave parts out for all."

@@ -1,0 +1,39 @@
+"""Looking: composites, figures and map layers.
+
+This room sees arrays and scenes, never models: whatever it draws can be drawn from a file on disk. Start
+with `scene_figure(scene)` and `series_figure(scene)`; `features_figure` and `similarity_figure` show what
+a model made of the place; `quiet_map` and `add_overlay` put a picture on a map without any network, and
+`similarity_map` answers a click. Every figure carries its own alternative text: `describe(figure)`.
+"""
+
+from skysense_nb.views.clicks import SimilarityMap, similarity_map
+from skysense_nb.views.composites import cloud_overlay, composite, stretch_limits
+from skysense_nb.views.features import pca_rgb, similarity
+from skysense_nb.views.furniture import describe
+from skysense_nb.views.map_figures import features_figure, label_figure, similarity_figure
+from skysense_nb.views.maps import add_footprint, add_overlay, quiet_map
+from skysense_nb.views.model_figures import attention_figure, spread_figure, stages_figure
+from skysense_nb.views.scene_figures import scene_figure, series_figure, spectra_figure
+
+__all__ = [
+    "SimilarityMap",
+    "add_footprint",
+    "add_overlay",
+    "attention_figure",
+    "cloud_overlay",
+    "composite",
+    "describe",
+    "features_figure",
+    "label_figure",
+    "pca_rgb",
+    "quiet_map",
+    "scene_figure",
+    "series_figure",
+    "similarity",
+    "similarity_figure",
+    "similarity_map",
+    "spectra_figure",
+    "spread_figure",
+    "stages_figure",
+    "stretch_limits",
+]

@@ -92,7 +92,7 @@ SENSORS: dict[str, Sensor] = {"hr": HR, "s2": S2, "s1": S1}
 """The three modalities in the order in which the fusion transformer reads them."""
 
 S2_OFFSET = -1000
-"""Added to L2A digital numbers since processing baseline 04.00; undone before normalisation."""
+"""To add to L2A digital numbers of processing baseline 04.00 and later, which are stored 1000 too high."""
 
 S2_OFFSET_SINCE = "2022-01-25"
 """First acquisition date whose operational products carry `S2_OFFSET`."""

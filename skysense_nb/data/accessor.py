@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -55,3 +56,22 @@ class Sky:
         from skysense_nb.data.doctor import diagnose
 
         return diagnose(self.tree)
+
+
+def show_scenes_as_text() -> None:
+    """In a notebook, a scene at the end of a cell shows as a few lines instead of kilobytes of HTML."""
+    ipython = sys.modules.get("IPython")
+    shell = ipython.get_ipython() if ipython else None
+    if shell is None:
+        return
+    plain, html = (shell.display_formatter.formatters[kind] for kind in ("text/plain", "text/html"))
+    plain.for_type(xr.DataTree, lambda tree, printer, cycle: printer.text(text_of(tree)))
+    html.for_type(xr.DataTree, lambda tree: None if scene.modalities(tree) else tree._repr_html_())
+
+
+def text_of(tree: xr.DataTree) -> str:
+    """The short text of a scene, or what xarray prints of any other tree."""
+    return scene.describe(tree) if scene.modalities(tree) else repr(tree)
+
+
+show_scenes_as_text()

@@ -7,6 +7,7 @@ checkpoint loads key for key and no renaming table can be wrong.
 from skysense_nb.layers.attention import Attention
 from skysense_nb.layers.dates import DateEncoding
 from skysense_nb.layers.feed_forward import FeedForward
+from skysense_nb.layers.initialise import start_small
 from skysense_nb.layers.lift import PixelShuffleLift
 from skysense_nb.layers.patches import PatchEmbed, PatchMerging
 from skysense_nb.layers.regularise import DropPath, drop_path_rates, run_block
@@ -24,4 +25,5 @@ __all__ = [
     "WindowAttention",
     "drop_path_rates",
     "run_block",
+    "start_small",
 ]

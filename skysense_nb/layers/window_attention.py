@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from functools import lru_cache
 
@@ -26,6 +27,11 @@ def relative_index(window: int) -> Tensor:
     return (down + window - 1) * (2 * window - 1) + right + window - 1
 
 
+def full_precision(device: torch.device) -> contextlib.AbstractContextManager:
+    """Switches autocast off (the meta device, which only counts, has none)."""
+    return contextlib.nullcontext() if device.type == "meta" else torch.autocast(device.type, enabled=False)
+
+
 class WindowAttention(nn.Module):
     """Cosine attention with a continuous position bias, computed window by window."""
 
@@ -44,7 +50,7 @@ class WindowAttention(nn.Module):
 
     def compute_position_bias(self) -> Tensor:
         """Bias per head and pair of tokens, heads w² w², in fp32: 16 · sigmoid of the small network."""
-        with torch.autocast(self.proj.weight.device.type, enabled=False):
+        with full_precision(self.proj.weight.device):
             table = self.cpb_mlp(self.relative_coords_table.to(self.proj.weight.dtype)).flatten(0, 2)
             return 16 * torch.sigmoid(table[self.relative_position_index].permute(2, 0, 1).float()).contiguous()
 

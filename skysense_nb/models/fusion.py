@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from skysense_nb.layers import run_block
+from skysense_nb.layers import run_block, start_small
 from skysense_nb.models.vit import TransformerLayer
 
 
@@ -47,6 +47,7 @@ class FusionTransformer(nn.Module):
         self.layers = nn.ModuleList(
             TransformerLayer(config.embed_dims, config.num_heads, config.mlp_ratio) for _ in range(config.num_layers)
         )
+        start_small(self)
 
     def forward(self, tokens: Tensor, valid: Tensor | None = None) -> Tensor:
         """Fuses the tokens of each cell.

@@ -19,6 +19,7 @@ from skysense_nb.layers import (
     ShiftedWindowAttention,
     drop_path_rates,
     run_block,
+    start_small,
 )
 
 
@@ -116,6 +117,10 @@ class SwinEncoder(nn.Module):
         )
         for stage in config.out_indices:
             self.add_module(f"norm{stage}", nn.LayerNorm(config.widths[stage]))
+        start_small(self)
+        for block in (block for stage in self.stages for block in stage.blocks):
+            nn.init.zeros_(block.norm1.weight)  # each branch starts at zero, as Swin V2 does
+            nn.init.zeros_(block.norm2.weight)
 
     def forward(self, image: Tensor) -> list[Tensor]:
         """Encodes images of any size.

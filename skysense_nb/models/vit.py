@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from skysense_nb.layers import Attention, DropPath, FeedForward, PatchEmbed, drop_path_rates, run_block
+from skysense_nb.layers import Attention, DropPath, FeedForward, PatchEmbed, drop_path_rates, run_block, start_small
 
 
 @dataclass(frozen=True)
@@ -68,6 +68,7 @@ class ViTEncoder(nn.Module):
         self.layers = nn.ModuleList(TransformerLayer(width, config.num_heads, config.mlp_ratio, drop) for drop in drops)
         if config.final_norm:
             self.ln1 = nn.LayerNorm(width)
+        start_small(self)
         nn.init.trunc_normal_(self.pos_embed, std=0.02)
 
     def positions(self, rows: int, columns: int) -> Tensor:

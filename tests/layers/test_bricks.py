@@ -30,6 +30,14 @@ def test_lift_puts_channels_into_pixels():
     assert lift(torch.zeros(1, 1, 1, 1))[0].tolist() == [[[0, 1], [2, 3]], [[4, 5], [6, 7]]]
 
 
+def test_lift_starts_without_a_checkerboard():
+    torch.manual_seed(0)
+    out = PixelShuffleLift(3, 2, 4)(torch.randn(1, 3, 2, 2)).detach()
+    blocks = out.view(1, 2, 2, 4, 2, 4)
+    assert torch.allclose(blocks, blocks[:, :, :, :1, :, :1].expand_as(blocks), atol=1e-6)
+    assert out.std() > 0.1
+
+
 def test_last_day_of_a_leap_year_shares_an_entry():
     dates = DateEncoding(4)
     vectors = dates(torch.tensor([[0, 364, 365]]))

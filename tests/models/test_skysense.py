@@ -4,7 +4,7 @@ import itertools
 
 import pytest
 import torch
-from conftest import make_sample
+from conftest import make_sample, shaken
 
 from skysense_nb.errors import PresetError, SampleError
 from skysense_nb.models import load
@@ -125,7 +125,7 @@ def test_pyramid_strides(tiny):
 
 @torch.enable_grad()
 def test_gradients_reach_every_parameter_and_only_from_valid_dates():
-    model = load("skysense-tiny", seed=1)[0].train()
+    model = shaken("skysense-tiny", seed=1).train()
     sample = make_sample(batch=1, cells=2) | {"s2_valid": torch.tensor([[True, True, False]])}
     sample["s2"].requires_grad_()
     model(sample).pooled.square().sum().backward()
@@ -138,7 +138,7 @@ def test_gradients_reach_every_parameter_and_only_from_valid_dates():
 def test_recomputing_activations_keeps_the_gradients():
     from skysense_nb.models import SkySense
 
-    plain = load(TINY, seed=2)[0]
+    plain = shaken(TINY, seed=2)
     saving = SkySense(TINY, recompute=True).eval()
     saving.load_state_dict(plain.state_dict())
     for model in (plain, saving):
@@ -161,7 +161,7 @@ def test_bf16_follows_fp32(tiny):
     sample = make_sample(batch=1)
     with torch.autocast("cpu", dtype=torch.bfloat16):
         half = tiny.features(sample).pooled.float()
-    pure = load("skysense-tiny", seed=3, dtype=torch.bfloat16)[0].features(sample).pooled.float()
+    pure = shaken("skysense-tiny", seed=3, dtype=torch.bfloat16).features(sample).pooled.float()
     whole = tiny.features(sample).pooled
     for other in (half, pure):
         assert torch.cosine_similarity(other, whole).min() > 0.998

@@ -1,0 +1,204 @@
+"""How fast the modules are on this machine: latency, FLOPs, share of a measured matrix product, peak memory.
+
+Every figure is measured in the same process on random weights (arithmetic does not depend on what was learned).
+FLOPs are counted on the meta device, two per multiply-add; the ceiling is a large matrix product timed here.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+import math
+import statistics
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from skysense_nb.layers import PixelShuffleLift
+from skysense_nb.models.fusion import FusionTransformer
+from skysense_nb.models.presets import preset
+from skysense_nb.models.skysense import SkySenseConfig
+from skysense_nb.models.swin import SwinEncoder
+from skysense_nb.models.vit import ViTEncoder
+from skysense_nb.runtime import MIB, PRECISIONS, choose_device
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """What one forward pass reads.
+
+    Attributes:
+        cells: Ground cells a side; HR has 32 × `cells` pixels a side, the Sentinels `cells`.
+        s2_dates, s1_dates: Dates of each series.
+    """
+
+    cells: int = 8
+    s2_dates: int = 10
+    s1_dates: int = 5
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """One module on one device in one precision.
+
+    Attributes:
+        module, reads: What was run on what.
+        parameters_m: Millions of parameters.
+        gflop: Billions of operations of one call.
+        wall_s, cpu_s: Median wall and process time of one call, seconds.
+        gflop_per_s: Achieved rate.
+        share: Achieved rate as a fraction of the matrix product measured in the same run.
+        peak_mib: Memory one call needs beyond the weights, MiB; None where the system does not tell.
+    """
+
+    module: str
+    reads: str
+    precision: str
+    parameters_m: float
+    gflop: float
+    wall_s: float
+    cpu_s: float
+    gflop_per_s: float
+    share: float
+    peak_mib: float | None
+
+    def to_dict(self) -> dict[str, float | str | None]:
+        """Plain values for a table or JSON."""
+        return asdict(self)
+
+
+def modules(config: SkySenseConfig, geometry: Geometry) -> Iterator[tuple[str, str, Callable[[], nn.Module], tuple]]:
+    """Name, what it reads, a constructor, and the input shape of each part of a model."""
+    side, tokens = geometry.cells, 1 + geometry.s2_dates + geometry.s1_dates
+    width = config.fusion.input_dims
+    yield "HR encoder", f"{32 * side} × {32 * side} px", lambda: SwinEncoder(config.hr), (1, 3, 32 * side, 32 * side)
+    for name, dates in (("s2", geometry.s2_dates), ("s1", geometry.s1_dates)):
+        vit, reads = getattr(config, name), f"{dates} dates of {side} × {side} px"
+        yield f"{name.upper()} encoder", reads, lambda v=vit: ViTEncoder(v), (dates, vit.in_channels, side, side)
+        grid = math.ceil(side / vit.patch_size)
+        head = (vit.embed_dims, width, vit.patch_size)
+        yield f"{name.upper()} head", reads, lambda h=head: PixelShuffleLift(*h), (dates, vit.embed_dims, grid, grid)
+    reads = f"{side**2} cells × {tokens} tokens"
+    yield "fusion", reads, lambda: FusionTransformer(config.fusion), (side**2, tokens, width)
+
+
+def bench(
+    name: str = "skysense",
+    *,
+    geometry: Geometry | None = None,
+    precisions: tuple[str, ...] = ("fp32", "bf16"),
+    device: str = "auto",
+    rounds: int = 3,
+) -> Iterator[Measurement]:
+    """Measures each part of a preset, one after the other, so that only one is in memory at a time.
+
+    Example:
+        >>> rows = list(bench("skysense-tiny", precisions=("fp32",), device="cpu", rounds=1))
+        >>> [row.module for row in rows]
+        ['HR encoder', 'S2 encoder', 'S2 head', 'S1 encoder', 'S1 head', 'fusion']
+    """
+    where, config = choose_device(device), preset(name)
+    ceilings = {precision: matrix_product_rate(where, PRECISIONS[precision]) for precision in precisions}
+    for label, reads, build, shape in modules(config, geometry or Geometry()):
+        gflop = count_gflop(build, shape)
+        for precision in precisions:
+            module = random_module(build, where, PRECISIONS[precision])
+            inputs = torch.randn(shape, device=where, dtype=PRECISIONS[precision])
+            wall, cpu, peak = time_call(module, inputs, rounds)
+            size = sum(parameter.numel() for parameter in module.parameters()) / 1e6
+            rate = gflop / wall
+            share = rate / ceilings[precision]
+            yield Measurement(label, reads, precision, size, gflop, wall, cpu, rate, share, peak)
+            del module, inputs
+            gc.collect()
+
+
+def matrix_product_rate(device: torch.device, dtype: torch.dtype, side: int | None = None) -> float:
+    """GFLOP/s of a square linear layer, the best of five: the ceiling the modules are compared with."""
+    side = side or (8192 if device.type == "cuda" else 2048)
+    a, b = (torch.randn(side, side, device=device, dtype=dtype) for _ in range(2))
+    times = []
+    for _ in range(6):
+        synchronise(device)
+        start = time.perf_counter()
+        nn.functional.linear(a, b)
+        synchronise(device)
+        times.append(time.perf_counter() - start)
+    return 2 * side**3 / min(times[1:]) / 1e9
+
+
+def count_gflop(build: Callable[[], nn.Module], shape: tuple[int, ...]) -> float:
+    """Billions of operations of one call, counted without computing anything."""
+    with torch.device("meta"), torch.no_grad(), FlopCounterMode(display=False) as counter:
+        build().eval()(torch.empty(shape))
+    return counter.get_total_flops() / 1e9
+
+
+def random_module(build: Callable[[], nn.Module], device: torch.device, dtype: torch.dtype) -> nn.Module:
+    """A module with small random weights, made where it runs and without a second copy."""
+    with torch.device("meta"):
+        module = build().to(dtype)
+    module = module.to_empty(device=device).eval().requires_grad_(False)
+    for tensor in module.state_dict().values():
+        if tensor.is_floating_point():
+            tensor.normal_(std=0.02)
+        else:
+            tensor.zero_()
+    return module
+
+
+@torch.inference_mode()
+def time_call(module: nn.Module, inputs: Tensor, rounds: int) -> tuple[float, float, float | None]:
+    """Median wall and process seconds of a call, and its peak memory in MiB; one call warms up."""
+    device = inputs.device
+    before = reset_peak(device)
+    module(inputs)
+    synchronise(device)
+    peak = None if before is None else read_peak(device) - before
+    wall, cpu = [], []
+    for _ in range(rounds):
+        starts = time.perf_counter(), time.process_time()
+        module(inputs)
+        synchronise(device)
+        wall.append(time.perf_counter() - starts[0])
+        cpu.append(time.process_time() - starts[1])
+    return statistics.median(wall), statistics.median(cpu), peak
+
+
+def synchronise(device: torch.device) -> None:
+    """Waits for a GPU; a CPU is never behind."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    elif device.type == "mps":
+        torch.mps.synchronize()
+
+
+def reset_peak(device: torch.device) -> float | None:
+    """Starts a new peak; returns what is held now, MiB, or None where the system does not tell."""
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+        return torch.cuda.memory_allocated(device) / MIB
+    switch = Path("/proc/self/clear_refs")
+    if device.type != "cpu" or not switch.exists():
+        return None
+    ctypes.CDLL(None).malloc_trim(0)  # or memory freed earlier would hide what a call takes
+    switch.write_text("5")
+    return process_memory("VmRSS")
+
+
+def read_peak(device: torch.device) -> float:
+    """Highest memory since `reset_peak`, MiB."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device) / MIB
+    return process_memory("VmHWM")
+
+
+def process_memory(field: str) -> float:
+    """A memory figure of this process from /proc, MiB."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith(field)) / 1024

@@ -1,0 +1,50 @@
+"""The bench counts operations rightly and measures every part."""
+
+import math
+
+import pytest
+import torch
+
+from skysense_nb.errors import PresetError
+from skysense_nb.models import preset
+from skysense_nb.models.presets import TINY
+from skysense_nb.runs.bench import Geometry, bench, count_gflop, matrix_product_rate, modules
+
+
+def test_operations_of_the_fusion_by_hand():
+    geometry = Geometry(cells=2, s2_dates=3, s1_dates=1)
+    found = {name: count_gflop(build, shape) for name, _, build, shape in modules(TINY, geometry)}
+    rows, tokens, width, into = 4, 5, 128, 256
+    layer = (tokens + 1) * 2 * 12 * width**2 + 2 * 2 * (tokens + 1) ** 2 * width  # projections, then q·k and weights·v
+    by_hand = rows * (tokens * 2 * into * width + 4 * layer)
+    assert found["fusion"] * 1e9 == by_hand
+    assert found["S2 head"] * 1e9 == 3 * 1 * 2 * 128 * 256 * 16
+
+
+def test_paper_size_operations_agree_with_an_independent_count():
+    """HR 512 with 20 + 10 dates of 16 × 16 pixels: 6.58 TFLOP, 76 % of them in the fusion."""
+    counted = {n: count_gflop(b, s) / 1e3 for n, _, b, s in modules(preset("skysense"), Geometry(16, 20, 10))}
+    assert counted["HR encoder"] == pytest.approx(1.206, rel=0.01)
+    assert counted["fusion"] == pytest.approx(5.02, rel=0.01)
+    assert sum(counted.values()) == pytest.approx(6.58, rel=0.01)
+
+
+def test_every_part_is_measured():
+    rows = list(bench("skysense-tiny", geometry=Geometry(2, 2, 1), precisions=("fp32", "bf16"), device="cpu", rounds=1))
+    assert [row.module for row in rows][::2] == [
+        "HR encoder",
+        "S2 encoder",
+        "S2 head",
+        "S1 encoder",
+        "S1 head",
+        "fusion",
+    ]
+    for row in rows:
+        assert row.gflop_per_s == pytest.approx(row.gflop / row.wall_s)
+        assert all(math.isfinite(value) for value in (row.wall_s, row.cpu_s, row.share))
+    with pytest.raises(PresetError):
+        list(bench("nothing"))
+
+
+def test_ceiling_is_a_rate():
+    assert matrix_product_rate(torch.device("cpu"), torch.float32, side=64) > 0

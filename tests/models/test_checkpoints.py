@@ -3,6 +3,8 @@
 import json
 import pickle
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -306,3 +308,28 @@ def test_half_precision_file_becomes_the_dtype_asked_for(source, separate, tmp_p
     assert {p.dtype for p in model.parameters()} == {torch.bfloat16}
     assert receipt.dtypes == ["float16"]
     assert receipt.dtype == "bfloat16"
+
+
+MEMORY = """
+import sys
+from skysense_nb.models import load
+
+def held(field):
+    return next(int(line.split()[1]) / 1024 for line in open("/proc/self/status") if line.startswith(field))
+
+load("skysense-tiny", sys.argv[2])  # whatever torch imports on first use
+before = held("VmRSS")
+model, _ = load("skysense-small", sys.argv[1])
+sum(float(p.detach().sum()) for p in model.parameters())  # touches every page
+print(held("VmHWM") - before, sum(p.numel() * 4 for p in model.parameters()) / 2**20)
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads memory figures from /proc")
+def test_loading_never_holds_two_copies(tmp_path):
+    paths = [save(load(name)[0], tmp_path / f"{name}.safetensors") for name in ("skysense-small", "skysense-tiny")]
+    command = [sys.executable, "-c", MEMORY, *map(str, paths)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    grown, size = map(float, done.stdout.split())
+    assert size > 300
+    assert size * 0.9 < grown < size * 1.35

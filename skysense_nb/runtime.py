@@ -75,7 +75,10 @@ def explain_out_of_memory(next_step: str) -> Iterator[None]:
     """Turns the allocator's error into one sentence that says what would fit."""
     try:
         yield
-    except (torch.cuda.OutOfMemoryError, MemoryError) as error:
+    except (MemoryError, RuntimeError) as error:
+        out_of_memory = isinstance(error, MemoryError | torch.cuda.OutOfMemoryError) or "allocate memory" in str(error)
+        if not out_of_memory:
+            raise
         raise EnvironmentProblem.of("enough memory for this call", "an allocation that failed", next_step) from error
 
 

@@ -15,6 +15,7 @@ from skysense_nb.models.fusion import FusionConfig, FusionTransformer
 from skysense_nb.models.geo_context import GeoContext, GeoContextConfig
 from skysense_nb.models.swin import SwinConfig, SwinEncoder
 from skysense_nb.models.vit import ViTConfig, ViTEncoder
+from skysense_nb.runtime import explain_out_of_memory
 from skysense_nb.sensors import DAYS_IN_TABLE, HR_PIXELS_PER_CELL, SENSORS
 
 if TYPE_CHECKING:
@@ -156,7 +157,11 @@ class SkySense(nn.Module):
     def embed(self, scene: xr.DataTree) -> xr.DataArray:
         """Features of every ground cell of a scene, as a map (feature, y, x) with CRS and a `model` attribute."""
         scene = scene.sky.only(self.modalities)
-        features = self.features(scene.sky.to_sample(hr_bands=self.config.hr.in_channels))
+        sample = scene.sky.to_sample(hr_bands=self.config.hr.in_channels)
+        height, width = next(sample[name].shape[-2:] for name in self.modalities if name in sample)
+        half = f"Cut the scene ({height} × {width} pixels) in half or more, or load the model with dtype=torch.bfloat16."
+        with explain_out_of_memory(half):
+            features = self.features(sample)
         best = features.fused if features.context is None else features.context
         return scene.sky.to_map(best[0].float().cpu().numpy(), model=f"{self.name}, weights {self.weights}")
 

@@ -124,3 +124,16 @@ def test_model_embeds_a_scene_on_its_own_ground():
     assert embedding.attrs["model"] == "skysense-tiny, weights random, seed 0"
     one_sensor, _ = load("skysense-tiny", seed=0, parts=("hr", "fusion"))
     assert one_sensor.embed(scene).shape == (128, 4, 4)
+
+
+def test_running_out_of_memory_says_what_would_fit(monkeypatch):
+    from skysense_nb.errors import EnvironmentProblem
+    from skysense_nb.models import load
+
+    model, _ = load("skysense-tiny", seed=0)
+    monkeypatch.setattr(model, "features", lambda sample: torch.empty(2**60, dtype=torch.uint8))
+    with pytest.raises(EnvironmentProblem) as error:
+        model.embed(data.build(s2=image("s2", 4, 10.0)))
+    assert str(error.value).endswith(
+        "Cut the scene (4 × 4 pixels) in half or more, or load the model with dtype=torch.bfloat16."
+    )

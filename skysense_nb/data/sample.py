@@ -15,10 +15,13 @@ from odc.geo.xr import xr_coords, xr_reproject
 from torch import Tensor
 
 from skysense_nb.data.scene import center_lonlat, geobox, modalities
+from skysense_nb.data.symptoms import UNIT_CHECKS, hide_fill
 from skysense_nb.errors import SampleError
 from skysense_nb.sensors import DAYS_IN_TABLE, HR_PIXELS_PER_CELL, SENSORS
 
 Sample = dict[str, Tensor]
+LOOKED_AT = 256
+"""Rows and columns on which the unit is judged."""
 
 
 def cell_grid(scene: xr.DataTree) -> GeoBox:
@@ -77,6 +80,9 @@ def to_sample(
         `hr`, `s2`, `s1` (1 T C H W, normalised; gaps are zero, which is the mean), `<m>_day` (1 T, 0–364),
         `<m>_valid` (1 T bool), `lonlat` (1 2, degrees).
 
+    Raises:
+        SampleError: Values in a unit that cannot be meant: reflectance or colours 0–1, radar in linear power.
+
     Example:
         >>> sample = to_sample(scene)                        # doctest: +SKIP
         >>> sample["s2"].shape                               # doctest: +SKIP
@@ -87,6 +93,7 @@ def to_sample(
         grid, node = pixel_grid(scene, name), scene[name]
         bands = SENSORS[name].bands + (("NIR",) if name == "hr" and hr_bands == 4 else ())
         image = on_grid(node["image"].astype("float32"), grid).sel(band=list(bands))
+        check_unit(name, image.values)
         clear = node.get("clear")
         sample[name] = torch.from_numpy(normalise(name, image.values))[None]
         days = pd.DatetimeIndex(node["time"].values).day_of_year.to_numpy() - 1
@@ -105,6 +112,19 @@ def only(scene: xr.DataTree, wanted: tuple[str, ...]) -> xr.DataTree:
     if not names:
         raise SampleError.of(f"one of {', '.join(wanted)}", f"a scene with {', '.join(modalities(scene))}", "Add one.")
     return scene.filter(lambda node: node.name in (*names, "labels"))
+
+
+def check_unit(name: str, values: np.ndarray) -> None:
+    """Refuses T C H W in an unmistakably wrong unit; what is only doubtful is left to the doctor."""
+    step = max(1, max(values.shape[-2:]) // LOOKED_AT)
+    looked_at = hide_fill(values[:, :, ::step, ::step])
+    if not np.isfinite(looked_at).any():
+        return
+    low, high = np.nanmin(looked_at), np.nanmax(looked_at)
+    if {"hr": high <= 1, "s2": high <= 2, "s1": low >= 0}[name]:
+        _, level, seen, expected, fix = UNIT_CHECKS[name](looked_at)
+        if level == "error":
+            raise SampleError.of(f"{name} in {expected}", seen, fix)
 
 
 def normalise(name: str, image: np.ndarray) -> np.ndarray:

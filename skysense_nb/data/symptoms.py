@@ -54,7 +54,7 @@ def look(
     if not np.isfinite(values).any():
         yield "values", "error", "no finite value", SENSORS[name].unit, "Read another window or file."
         return
-    unit = {"hr": check_hr_unit, "s2": check_s2_unit, "s1": check_s1_unit}[name](values)
+    unit = UNIT_CHECKS[name](values)
     yield unit
     yield from check_constant(name, values)
     if unit[1] != "ok":
@@ -149,6 +149,9 @@ def check_s1_unit(values: np.ndarray) -> Symptom:
     if low < -70 or high > 40:
         return "unit", "error", f"values {low:.0f} to {high:.0f}", expected, "Check the scale factor of the product."
     return "unit", "ok", f"median {middle:.1f} dB", expected, ""
+
+
+UNIT_CHECKS = {"hr": check_hr_unit, "s2": check_s2_unit, "s1": check_s1_unit}
 
 
 def check_s2_offset(values: np.ndarray, dates: np.ndarray | None) -> Symptom:

@@ -14,11 +14,13 @@ from skysense_nb.sensors import SENSORS
 
 
 def image(name, size, pixel, dates=("2023-06-01",), value=None, offset=(0.0, 0.0)):
-    """A made-up image over (500 km, 5000 km) of UTM 33N; values grow with x unless given."""
+    """A made-up image over (500 km, 5000 km) of UTM 33N; values grow with x, or fall for radar, unless given."""
     bands = list(SENSORS[name].bands)
     x = 500_000 + offset[0] + pixel * (np.arange(size) + 0.5)
     y = 5_000_000 - offset[1] - pixel * (np.arange(size) + 0.5)
-    values = np.broadcast_to((x - 500_000) if value is None else value, (len(dates), len(bands), size, size))
+    values = np.broadcast_to(
+        (x - 500_000) * (-1 if name == "s1" else 1) if value is None else value, (len(dates), len(bands), size, size)
+    )
     coords = {"time": pd.DatetimeIndex(dates), "band": bands, "y": y, "x": x}
     return xr.DataArray(values.astype("float32"), dims=DIMS, coords=coords).rio.write_crs("EPSG:32633")
 
@@ -137,3 +139,32 @@ def test_running_out_of_memory_says_what_would_fit(monkeypatch):
     assert str(error.value).endswith(
         "Cut the scene (4 × 4 pixels) in half or more, or load the model with dtype=torch.bfloat16."
     )
+
+
+@pytest.mark.parametrize(
+    "name,value,message",
+    [
+        (
+            "s2",
+            0.3,
+            "Expected s2 in surface reflectance × 10,000, got values up to 0.3, so reflectance 0–1. "
+            "Multiply by 10,000: rasters.from_reflectance(image).",
+        ),
+        (
+            "s1",
+            0.05,
+            "Expected s1 in backscatter in dB, mostly −30 to 0, got no negative value, median 0.05, so linear power. "
+            "Convert it: rasters.to_db(image), or read(..., convert='to_db').",
+        ),
+        ("hr", 0.5, "Expected hr in display values 0–255, got values 0–0.5. Multiply by 255."),
+    ],
+)
+def test_unmistakably_wrong_units_are_refused(name, value, message):
+    with pytest.raises(SampleError) as error:
+        to_sample(data.build(**{name: image(name, 32, SENSORS[name].pixel_size_m, value=value)}))
+    assert str(error.value) == message
+
+
+def test_dark_but_sound_images_pass():
+    for name, value in (("hr", 0.0), ("hr", 3.0), ("s2", 0.0), ("s2", 40.0), ("s1", -35.0)):
+        to_sample(data.build(**{name: image(name, 32, SENSORS[name].pixel_size_m, value=value)}))

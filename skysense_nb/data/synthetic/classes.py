@@ -1,0 +1,96 @@
+"""Every class of the synthetic world: id, name, colour, OpenStreetMap tag. Ids never change.
+
+Colours start from the Okabe–Ito and Tol palettes, told apart by lightness as well as hue.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Class:
+    """One class of one label layer.
+
+    Attributes:
+        id: Value in the label raster or `object_class`.
+        name: Lower-case words.
+        color: Hex colour for maps and legends.
+        tag: OpenStreetMap key=value, empty where none fits.
+    """
+
+    id: int
+    name: str
+    color: str
+    tag: str = ""
+
+
+WATER, BEACH, BARE, GRASS, SHRUB, BROADLEAF, CONIFER, CROPLAND = range(1, 9)
+ORCHARD, VINEYARD, GARDEN, BUILDING, ROAD, CAR_PARK, RUNWAY, SOLAR, QUAY = range(9, 18)
+
+LAND_COVER = (
+    Class(0, "unlabelled", "#000000"),
+    Class(WATER, "water", "#0072B2", "natural=water"),
+    Class(BEACH, "beach", "#F5E6A8", "natural=beach"),
+    Class(BARE, "bare ground", "#B8A58A", "natural=bare_rock"),
+    Class(GRASS, "grassland", "#B5D99C", "landuse=meadow"),
+    Class(SHRUB, "shrubland", "#999933", "natural=scrub"),
+    Class(BROADLEAF, "broadleaf forest", "#2E8B57", "natural=wood"),
+    Class(CONIFER, "conifer forest", "#0B4F3A", "landuse=forest"),
+    Class(CROPLAND, "cropland", "#E69F00", "landuse=farmland"),
+    Class(ORCHARD, "orchard", "#CC79A7", "landuse=orchard"),
+    Class(VINEYARD, "vineyard", "#882255", "landuse=vineyard"),
+    Class(GARDEN, "garden", "#DDEB9B", "leisure=garden"),
+    Class(BUILDING, "building", "#D55E00", "building=yes"),
+    Class(ROAD, "road", "#555555", "highway=road"),
+    Class(CAR_PARK, "car park", "#A0A0A0", "amenity=parking"),
+    Class(RUNWAY, "runway", "#DDDDDD", "aeroway=runway"),
+    Class(SOLAR, "solar farm", "#332288", "power=plant"),
+    Class(QUAY, "quay", "#88CCEE", "man_made=pier"),
+)
+
+CROPS = (
+    Class(0, "no field", "#FFFFFF"),
+    Class(1, "winter wheat", "#E69F00"),
+    Class(2, "winter barley", "#F0E442"),
+    Class(3, "rapeseed", "#FFD92F"),
+    Class(4, "maize", "#009E73"),
+    Class(5, "soybean", "#56B4E9"),
+    Class(6, "sunflower", "#D55E00"),
+    Class(7, "sugar beet", "#AA4499"),
+    Class(8, "potato", "#882255"),
+    Class(9, "rice", "#0072B2"),
+    Class(10, "cotton", "#CCCCCC"),
+    Class(11, "alfalfa", "#44AA99"),
+    Class(12, "sugar cane", "#117733"),
+)
+
+AIRPLANE, SHIP, VEHICLE, STORAGE_TANK, SPORTS_FIELD = range(1, 6)
+
+OBJECTS = (
+    Class(0, "background", "#000000"),
+    Class(AIRPLANE, "airplane", "#56B4E9"),
+    Class(SHIP, "ship", "#E69F00"),
+    Class(VEHICLE, "vehicle", "#F0E442"),
+    Class(STORAGE_TANK, "storage tank", "#CC79A7"),
+    Class(SPORTS_FIELD, "sports field", "#009E73", "leisure=pitch"),
+)
+
+KINDS = (
+    "sea", "coast", "harbour", "fields", "orchard", "forest", "meadow", "village", "city", "industry",
+    "airfield", "solar farm", "quarry",
+)  # fmt: skip
+"""Scene classes: what a cell of the world is used for. The place in this tuple is the id."""
+
+PLACES = (*KINDS, "river")
+"""What `World.find` knows."""
+
+
+def names(classes: tuple[Class, ...]) -> list[str]:
+    """Names in the order of ids, for attributes and legends.
+
+    Example:
+        >>> names(OBJECTS)[1:3]
+        ['airplane', 'ship']
+    """
+    return [one.name for one in classes]

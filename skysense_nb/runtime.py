@@ -106,7 +106,8 @@ def session(preset: str = "", *, seed: int = 0, device: str = "auto", precision:
     """Seeds everything, picks device and precision, and prints one line about it.
 
     Example:
-        >>> here = session("skysense-tiny", seed=0)
+        >>> here = session("skysense-tiny", device="cpu")  # doctest: +ELLIPSIS
+        cpu · fp32 · skysense-tiny · seed 0 · torch ...
     """
     where = choose_device(device)
     seed_everything(seed)

@@ -99,6 +99,7 @@ class SwinEncoder(nn.Module):
     adds the norm starts.
 
     Example:
+        >>> import torch
         >>> encoder = SwinEncoder(SwinConfig(embed_dims=8, num_heads=(1, 2, 4, 8), depths=(2, 2, 2, 2)))
         >>> maps = encoder(torch.rand(1, 3, 64, 64))
         >>> [tuple(m.shape[1:]) for m in maps]

@@ -114,7 +114,8 @@ def check_one_crs(nodes: dict[str, xr.Dataset]) -> None:
     found = {name: node.rio.crs for name, node in nodes.items()}
     if len(set(found.values())) > 1:
         listed = ", ".join(f"{name} in {crs.to_string()}" for name, crs in found.items())
-        raise SceneError.of("one CRS for all modalities", listed, "Bring them together: image.odc.reproject(crs, resolution=…).")
+        fix = "Bring them together: image.odc.reproject(crs, resolution=…)."
+        raise SceneError.of("one CRS for all modalities", listed, fix)
 
 
 def geobox(node: xr.Dataset | xr.DataTree) -> GeoBox:

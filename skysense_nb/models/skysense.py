@@ -159,8 +159,8 @@ class SkySense(nn.Module):
         scene = scene.sky.only(self.modalities)
         sample = scene.sky.to_sample(hr_bands=self.config.hr.in_channels)
         height, width = next(sample[name].shape[-2:] for name in self.modalities if name in sample)
-        half = f"Cut the scene ({height} × {width} pixels) in half or more, or load the model with dtype=torch.bfloat16."
-        with explain_out_of_memory(half):
+        fix = f"Cut the scene ({height} × {width} pixels) in half or more, or load the model with dtype=torch.bfloat16."
+        with explain_out_of_memory(fix):
             features = self.features(sample)
         best = features.fused if features.context is None else features.context
         return scene.sky.to_map(best[0].float().cpu().numpy(), model=f"{self.name}, weights {self.weights}")

@@ -25,7 +25,7 @@ from skysense_nb.models.presets import preset
 from skysense_nb.models.skysense import SkySenseConfig
 from skysense_nb.models.swin import SwinEncoder
 from skysense_nb.models.vit import ViTEncoder
-from skysense_nb.runtime import MIB, PRECISIONS, choose_device
+from skysense_nb.runtime import MIB, PRECISIONS, choose_device, choose_precision
 
 
 @dataclass(frozen=True)
@@ -67,6 +67,13 @@ class Measurement:
     share: float
     peak_mib: float | None
 
+    def __str__(self) -> str:
+        peak = "" if self.peak_mib is None else f" · {self.peak_mib:6.0f} MiB"
+        return (
+            f"{self.module:<11} {self.reads:<25} {self.precision} · {self.parameters_m:6.1f} M · "
+            f"{self.gflop:7.1f} GFLOP · {self.wall_s:7.3f} s · {self.gflop_per_s:6.0f} GFLOP/s, {self.share:4.0%} of a matrix product{peak}"
+        )
+
     def to_dict(self) -> dict[str, float | str | None]:
         """Plain values for a table or JSON."""
         return asdict(self)
@@ -103,6 +110,8 @@ def bench(
         ['HR encoder', 'S2 encoder', 'S2 head', 'S1 encoder', 'S1 head', 'fusion']
     """
     where, config = choose_device(device), preset(name)
+    for precision in precisions:
+        choose_precision(precision, where)
     ceilings = {precision: matrix_product_rate(where, PRECISIONS[precision]) for precision in precisions}
     for label, reads, build, shape in modules(config, geometry or Geometry()):
         gflop = count_gflop(build, shape)

@@ -1,45 +1,9 @@
-"""Small models and samples with random weights."""
+"""A small model for the tests of this folder."""
 
 import pytest
-import torch
-
-from skysense_nb.models import SkySenseConfig, load
-from skysense_nb.models.fusion import FusionConfig
-from skysense_nb.models.swin import SwinConfig
-from skysense_nb.models.vit import ViTConfig
-
-NARROW = SkySenseConfig(
-    hr=SwinConfig(8, num_heads=(1, 2, 4, 8)),
-    s2=ViTConfig(10, embed_dims=16, num_heads=2),
-    s1=ViTConfig(2, embed_dims=16, num_heads=2),
-    fusion=FusionConfig(input_dims=64, embed_dims=16, num_heads=2),
-)
-"""The paper's depths, hence its exact keys, at a fraction of its widths."""
+from small_models import shaken
 
 
 @pytest.fixture(scope="session")
 def tiny():
     return shaken("skysense-tiny", seed=3)
-
-
-def shaken(name, seed, **options):
-    """A model whose norms are random, too: at their first values Swin's blocks would do nothing."""
-    model, _ = load(name, seed=seed, **options)
-    generator = torch.Generator().manual_seed(seed)
-    with torch.no_grad():
-        for key, parameter in model.named_parameters():
-            if "norm" in key or "ln" in key:
-                parameter.add_(torch.randn(parameter.shape, generator=generator).mul(0.3).to(parameter.dtype))
-    return model
-
-
-def make_sample(batch=2, s2_dates=3, s1_dates=2, cells=8, seed=0):
-    g = torch.Generator().manual_seed(seed)
-    return {
-        "hr": torch.randn(batch, 1, 3, 32 * cells, 32 * cells, generator=g),
-        "s2": torch.randn(batch, s2_dates, 10, cells, cells, generator=g),
-        "s1": torch.randn(batch, s1_dates, 2, cells, cells, generator=g),
-        "hr_day": torch.randint(0, 365, (batch, 1), generator=g),
-        "s2_day": torch.randint(0, 365, (batch, s2_dates), generator=g),
-        "s1_day": torch.randint(0, 365, (batch, s1_dates), generator=g),
-    }

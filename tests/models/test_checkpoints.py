@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import NARROW, make_sample
 from safetensors.torch import save_file
+from small_models import NARROW, make_sample
 
 from skysense_nb.errors import CheckpointError
 from skysense_nb.models import SkySense, load, save

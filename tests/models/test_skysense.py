@@ -4,7 +4,7 @@ import itertools
 
 import pytest
 import torch
-from conftest import make_sample, shaken
+from small_models import make_sample, shaken
 
 from skysense_nb.errors import PresetError, SampleError
 from skysense_nb.models import load

@@ -48,3 +48,17 @@ def test_every_part_is_measured():
 
 def test_ceiling_is_a_rate():
     assert matrix_product_rate(torch.device("cpu"), torch.float32, side=64) > 0
+
+
+def test_the_command_prints_rows_or_json(capsys):
+    import json
+
+    from typer.testing import CliRunner
+
+    from skysense_nb.__main__ import app
+
+    options = ["bench", "skysense-tiny", "--cells", "2", "--precision", "fp32", "--device", "cpu"]
+    lines = CliRunner().invoke(app, options).stdout.splitlines()
+    assert [line.split()[0] for line in lines] == ["HR", "S2", "S2", "S1", "S1", "fusion"]
+    rows = json.loads(CliRunner().invoke(app, [*options, "--json"]).stdout)
+    assert rows[-1]["reads"] == "4 cells × 16 tokens"

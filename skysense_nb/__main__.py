@@ -1,0 +1,133 @@
+"""The command line: `skysense-nb list | run | doctor | bench`.
+
+A mistake of the user prints one sentence and exits 2; a notebook that failed exits 1. Heavy imports wait
+inside the commands that need them, so that `list` and `--help` answer at once.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from skysense_nb.errors import SkySenseError
+
+app = typer.Typer(
+    add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__.splitlines()[0]
+)
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for a program to read.")]
+
+
+def print_json(content: Any) -> None:
+    """Prints `content` as indented JSON."""
+    print(json.dumps(content, indent=2, default=str))
+
+
+@app.command("list")
+def list_command(as_json: AsJson = False) -> None:
+    """List the notebooks: number, title, minutes, promise."""
+    from skysense_nb.runs.library import list_notebooks
+
+    notebooks = list_notebooks()
+    if as_json:
+        print_json([notebook.to_dict() for notebook in notebooks])
+        return
+    for notebook in notebooks:
+        minutes = notebook.fact("cpu") or notebook.fact("minutes") or "?"
+        print(f"{notebook.name:<28} {notebook.title}  ({minutes} on a CPU)\n{'':<28} {notebook.promise}")
+
+
+@app.command("run")
+def run_command(
+    notebook: Annotated[str, typer.Argument(help="Name, number or path of a notebook.")],
+    parameter: Annotated[list[str] | None, typer.Option("--parameter", "-p", help="NAME=VALUE, repeatable.")] = None,
+    file: Annotated[Path | None, typer.Option("--file", "-f", help="YAML file with parameters; -p wins.")] = None,
+    out: Annotated[Path, typer.Option(help="Folder that gets the run's own folder.")] = Path("runs"),
+    timeout_s: Annotated[float, typer.Option(help="Limit for the whole notebook in seconds.")] = 3600,
+    as_json: AsJson = False,
+) -> None:
+    """Execute a notebook with parameters and keep what it made in one folder."""
+    from skysense_nb.runs.library import find_notebook
+    from skysense_nb.runs.parameters import parse
+
+    path = find_notebook(notebook)
+    parameters = parse(path, parameter or [], file)
+    print(f"Starting {path.stem} ...", file=sys.stderr)
+
+    from skysense_nb.runs.runner import FailedRun, run
+
+    try:
+        done = run(path, parameters, out, timeout_s=timeout_s, progress=sys.stderr.isatty())
+    except FailedRun as error:
+        print(error, file=sys.stderr)
+        if as_json:
+            print_json({"folder": error.run.folder, **error.run.record.model_dump(mode="json")})
+        raise typer.Exit(1) from error
+    if as_json:
+        print_json({"folder": done.folder, **done.record.model_dump(mode="json")})
+        return
+    for name, value in done.record.metrics.items():
+        print(f"{name:<28} {value:.4g}")
+    print(f"{done.record.wall_s:.0f} s, {done.record.peak_memory_mib['kernel']:.0f} MiB. Open {done.page}")
+
+
+@app.command("doctor")
+def doctor_command(
+    paths: Annotated[
+        list[Path] | None, typer.Argument(help="Scenes or rasters to examine; none: this machine.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Examine scenes before inference, or this machine."""
+    if not paths:
+        from skysense_nb.runs.machine import as_text, describe_machine
+
+        machine = describe_machine()
+        print_json(machine) if as_json else print(as_text(machine))
+        return
+    from skysense_nb.data.doctor import diagnose
+
+    reports = {str(path): diagnose(path) for path in paths}
+    if as_json:
+        print_json({path: report.to_dict() for path, report in reports.items()})
+    else:
+        print("\n\n".join(f"{path}\n{report}" for path, report in reports.items()))
+    if not all(report.ok for report in reports.values()):
+        raise typer.Exit(1)
+
+
+@app.command("bench")
+def bench_command(
+    preset: Annotated[str, typer.Argument(help="Model whose modules are measured.")] = "skysense",
+    precision: Annotated[list[str] | None, typer.Option(help="fp32, bf16 or fp16, repeatable.")] = None,
+    cells: Annotated[int, typer.Option(help="Ground cells a side; HR has 32 times as many pixels.")] = 8,
+    device: Annotated[str, typer.Option(help="auto, cuda, mps or cpu.")] = "auto",
+    as_json: AsJson = False,
+) -> None:
+    """Measure latency, operations and memory of every module on this machine."""
+    from skysense_nb.runs.bench import Geometry, bench
+
+    rows = []
+    for row in bench(preset, geometry=Geometry(cells), precisions=tuple(precision or ("fp32", "bf16")), device=device):
+        rows.append(row)
+        if not as_json:
+            print(row)
+    if as_json:
+        print_json([row.to_dict() for row in rows])
+
+
+def main() -> None:
+    """Runs the command line."""
+    try:
+        app()
+    except SkySenseError as error:
+        print(error, file=sys.stderr)
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,84 @@
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture
+def series(make_notebook, tmp_path) -> Path:
+    """A folder with a series of three: one that works, one that fails, one with a scene to open."""
+    folder = tmp_path / "place"
+    (folder / "notebooks").mkdir(parents=True)
+    sources = {"01_fine": "from skysense_nb.runs import report\nreport(twice=2 * seed)", "02_broken": "1 / seed"}
+    for name, source in sources.items():
+        shutil.move(make_notebook(source, name=name), folder / "notebooks" / f"{name}.ipynb")
+    return folder
+
+
+def call(series: Path, *arguments: str) -> subprocess.CompletedProcess:
+    command = [sys.executable, "-m", "skysense_nb", *arguments]
+    return subprocess.run(command, cwd=series, capture_output=True, text=True, timeout=120)
+
+
+def test_list_shows_names_titles_minutes_and_promises(series):
+    done = call(series, "list")
+    assert done.returncode == 0
+    assert done.stdout.splitlines()[0].split("  ")[0] == "01_fine"
+    assert "A small thing  (1 on a CPU)" in done.stdout
+    assert [entry["name"] for entry in json.loads(call(series, "list", "--json").stdout)] == ["01_fine", "02_broken"]
+
+
+def test_run_prints_the_metrics_and_where_the_page_is(series):
+    done = call(series, "run", "01", "-p", "seed=4")
+    assert done.returncode == 0
+    assert done.stdout.splitlines()[0].split() == ["twice", "8"]
+    page = Path(done.stdout.splitlines()[-1].split("Open ")[1])
+    assert page.is_file() and page.parent.parent == series / "runs"
+
+
+def test_run_as_json_is_the_record(series):
+    done = call(series, "run", "01_fine", "--json", "--out", "elsewhere")
+    told = json.loads(done.stdout)
+    folder = Path(told.pop("folder"))
+    assert folder.parent == series / "elsewhere"
+    assert told == json.loads((folder / "record.json").read_text())
+
+
+def test_a_failed_notebook_exits_1_and_says_where(series):
+    done = call(series, "run", "02")
+    assert done.returncode == 1
+    assert "Expected 02_broken to run to its end, got ZeroDivisionError in cell 2 (1 / seed)" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["run", "03"], "Expected one notebook among 01_fine, 02_broken, got '03'. Use its name, number or path."),
+        (["run", "01", "-p", "seed=x"], "Expected seed as int, got 'x' (str). Its default is 0."),
+        (["run", "01", "-f", "none.yaml"], "Expected a YAML file at none.yaml, got [Errno 2]"),
+        (["doctor", "nothing.zarr"], "nothing.zarr"),
+    ],
+)
+def test_a_mistake_is_one_sentence_and_exits_2(series, arguments, message):
+    done = call(series, *arguments)
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.stdout == ""
+    assert not (series / "runs").exists()
+
+
+def test_doctor_without_a_path_describes_the_machine(series):
+    machine = json.loads(call(series, "doctor", "--json").stdout)
+    assert machine["python"] == ".".join(map(str, sys.version_info[:3]))
+    assert machine["cores"] >= 1 and machine["memory_gib"] >= machine["memory_free_gib"] > 0
+    assert "torch" in machine["packages"]
+    assert f"python             {machine['python']}" in call(series, "doctor").stdout
+
+
+def test_help_answers_for_every_command(series):
+    assert all(word in call(series, "--help").stdout for word in ("list", "run", "doctor"))

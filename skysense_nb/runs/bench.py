@@ -71,7 +71,8 @@ class Measurement:
         peak = "" if self.peak_mib is None else f" · {self.peak_mib:6.0f} MiB"
         return (
             f"{self.module:<11} {self.reads:<25} {self.precision} · {self.parameters_m:6.1f} M · "
-            f"{self.gflop:7.1f} GFLOP · {self.wall_s:7.3f} s · {self.gflop_per_s:6.0f} GFLOP/s, {self.share:4.0%} of a matrix product{peak}"
+            f"{self.gflop:7.1f} GFLOP · {self.wall_s:7.3f} s · {self.gflop_per_s:6.0f} GFLOP/s, "
+            f"{self.share:4.0%} of a matrix product{peak}"
         )
 
     def to_dict(self) -> dict[str, float | str | None]:

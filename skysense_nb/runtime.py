@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import resource
 import sys
 from collections.abc import Iterator
@@ -25,29 +26,23 @@ def choose_device(name: str = "auto") -> torch.device:
     there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     if name == "auto":
         name = next(kind for kind in ("cuda", "mps", "cpu") if there[kind])
-    kind = name.split(":")[0]
-    if kind not in there:
+    match = re.fullmatch(r"(cuda|mps|cpu)(?::(\d+))?", name)
+    if match is None:
         raise ParameterError.of("a device among auto, cuda, mps, cpu", repr(name), "Leave it at 'auto' if unsure.")
-    if not there[kind]:
+    kind, number = match[1], int(match[2] or 0)
+    if not there[kind] or number >= max(1, torch.cuda.device_count() if kind == "cuda" else 1):
         raise EnvironmentProblem.of(f"the device {name!r}", "a machine without it", "Use device='auto' or 'cpu'.")
     return torch.device(name)
 
 
 def choose_precision(name: str, device: torch.device) -> torch.dtype:
-    """Dtype of the forward pass: `auto` is bf16 on a GPU that has it, fp32 elsewhere."""
+    """Dtype of the weights and the forward pass: `auto` is bf16 on a GPU that has it, fp32 elsewhere."""
     if name == "auto":
         fast = device.type == "cuda" and torch.cuda.is_bf16_supported()
         return torch.bfloat16 if fast else torch.float32
     if name not in PRECISIONS:
         raise ParameterError.of(f"a precision among auto, {', '.join(PRECISIONS)}", repr(name), "Choose one of these.")
     return PRECISIONS[name]
-
-
-def autocast(device: torch.device, dtype: torch.dtype) -> contextlib.AbstractContextManager:
-    """Mixed precision for `dtype`; does nothing for fp32."""
-    if dtype == torch.float32:
-        return contextlib.nullcontext()
-    return torch.autocast(device.type, dtype=dtype)
 
 
 def seed_everything(seed: int) -> None:
@@ -96,10 +91,6 @@ class Session:
         precision = next(key for key, value in PRECISIONS.items() if value == self.dtype)
         preset = f" · {self.preset}" if self.preset else ""
         return f"{name} · {precision}{preset} · seed {self.seed} · torch {torch.__version__}"
-
-    def autocast(self) -> contextlib.AbstractContextManager:
-        """Mixed precision of this session as a context."""
-        return autocast(self.device, self.dtype)
 
 
 def session(preset: str = "", *, seed: int = 0, device: str = "auto", precision: str = "auto") -> Session:

@@ -26,7 +26,6 @@ class Sensor:
         wavelengths_nm: Centre wavelength per band in nanometres, empty for radar.
         pixel_size_m: Nominal ground size of a pixel in metres.
         unit: Unit of the stored values, in words.
-        valid_range: Lowest and highest value that a sound product holds, in `unit`.
         divisor: Stored values are divided by this before `mean` and `std` apply.
         mean: Mean per band after division.
         std: Standard deviation per band after division.
@@ -39,7 +38,6 @@ class Sensor:
     wavelengths_nm: tuple[float, ...]
     pixel_size_m: float
     unit: str
-    valid_range: tuple[float, float]
     divisor: float
     mean: tuple[float, ...]
     std: tuple[float, ...]
@@ -53,7 +51,6 @@ HR = Sensor(
     wavelengths_nm=(660.0, 545.0, 480.0),
     pixel_size_m=0.3,
     unit="display value 0–255",
-    valid_range=(0.0, 255.0),
     divisor=255.0,
     mean=(0.485, 0.456, 0.406),
     std=(0.229, 0.224, 0.225),
@@ -67,7 +64,6 @@ S2 = Sensor(
     wavelengths_nm=(492.0, 560.0, 665.0, 704.0, 740.0, 783.0, 833.0, 865.0, 1610.0, 2190.0),
     pixel_size_m=10.0,
     unit="surface reflectance × 10,000",
-    valid_range=(0.0, 20_000.0),
     divisor=1.0,
     mean=(884.297, 1144.162, 1297.473, 1624.910, 2194.642, 2422.212, 2517.761, 2581.647, 2368.512, 1805.068),
     std=(1155.152, 1183.629, 1368.114, 1370.265, 1355.554, 1416.515, 1474.789, 1439.309, 1455.521, 1343.484),
@@ -81,7 +77,6 @@ S1 = Sensor(
     wavelengths_nm=(),
     pixel_size_m=10.0,
     unit="backscatter in dB",
-    valid_range=(-60.0, 30.0),
     divisor=1.0,
     mean=(-12.548, -20.192),
     std=(5.257, 5.912),

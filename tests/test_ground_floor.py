@@ -17,8 +17,7 @@ def test_every_sensor_has_one_number_per_band():
         assert sensor.name == name
         assert len(sensor.mean) == len(sensor.std) == len(sensor.bands)
         assert len(sensor.wavelengths_nm) in (0, len(sensor.bands))
-        low, high = (edge / sensor.divisor for edge in sensor.valid_range)
-        assert all(low < mean < high and std > 0 for mean, std in zip(sensor.mean, sensor.std, strict=True))
+        assert all(std > 0 for std in sensor.std)
     assert SENSORS["s2"].bands == ("B2", "B3", "B4", "B5", "B6", "B7", "B8", "B8A", "B11", "B12")
 
 
@@ -31,6 +30,10 @@ def test_errors_are_one_family_with_one_sentence():
 def test_device_choice():
     assert runtime.choose_device("cpu") == torch.device("cpu")
     assert runtime.choose_device("auto").type in ("cuda", "mps", "cpu")
+    with pytest.raises(ParameterError, match="got 'cpu:first'"):
+        runtime.choose_device("cpu:first")
+    with pytest.raises(EnvironmentProblem, match="Expected the device 'cpu:7', got a machine without it"):
+        runtime.choose_device("cpu:7")
     with pytest.raises(ParameterError) as error:
         runtime.choose_device("tpu")
     assert str(error.value) == (
@@ -60,12 +63,6 @@ def test_session_seeds_everything_and_prints_one_line(capsys):
         draws.append((random.random(), np.random.rand(), torch.rand(1).item()))
     assert draws[0] == draws[1]
     assert capsys.readouterr().out.splitlines()[0].startswith("cpu · fp32 · skysense-tiny · seed 7 · torch ")
-
-
-def test_autocast_of_a_session():
-    here = runtime.session(device="cpu", precision="bf16")
-    with here.autocast():
-        assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype == torch.bfloat16
 
 
 def test_out_of_memory_becomes_a_sentence():

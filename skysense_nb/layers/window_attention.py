@@ -9,6 +9,7 @@ from functools import lru_cache
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch._guards import detect_fake_mode
 
 CROSS_REGION = -100.0  # the published additive mask; not −inf, and the weights were trained with it
 
@@ -32,6 +33,19 @@ def full_precision(device: torch.device) -> contextlib.AbstractContextManager:
     return contextlib.nullcontext() if device.type == "meta" else torch.autocast(device.type, enabled=False)
 
 
+def in_fake_mode() -> bool:
+    """Whether tensors only stand for shapes here (a memory planner at work): nothing may be kept then."""
+    return detect_fake_mode() is not None
+
+
+def same(kept: list[Tensor], weights: list[Tensor]) -> bool:
+    """Whether kept copies still equal the weights, in device, dtype and every value."""
+    return all(
+        one.device == other.device and one.dtype == other.dtype and (one.is_meta or torch.equal(one, other))
+        for one, other in zip(kept, weights, strict=True)
+    )
+
+
 class WindowAttention(nn.Module):
     """Cosine attention with a continuous position bias, computed window by window."""
 
@@ -46,22 +60,26 @@ class WindowAttention(nn.Module):
         self.cpb_mlp = nn.Sequential(nn.Linear(2, 512), nn.ReLU(), nn.Linear(512, heads, bias=False))
         self.qkv = nn.Linear(width, 3 * width, bias=False)
         self.proj = nn.Linear(width, width)
-        self.kept_bias: tuple[tuple, Tensor] | None = None
+        self.kept_bias: tuple[list[Tensor], Tensor] | None = None
 
     def compute_position_bias(self) -> Tensor:
         """Bias per head and pair of tokens, heads w² w², in fp32: 16 · sigmoid of the small network."""
         with full_precision(self.proj.weight.device):
-            table = self.cpb_mlp(self.relative_coords_table.to(self.proj.weight.dtype)).flatten(0, 2)
-            return 16 * torch.sigmoid(table[self.relative_position_index].permute(2, 0, 1).float()).contiguous()
+            inner, outer = self.cpb_mlp[0], self.cpb_mlp[2]
+            hidden = F.linear(self.relative_coords_table.float(), inner.weight.float(), inner.bias.float()).relu()
+            table = F.linear(hidden, outer.weight.float()).flatten(0, 2)
+            return 16 * torch.sigmoid(table[self.relative_position_index].permute(2, 0, 1)).contiguous()
 
     def position_bias(self) -> Tensor:
-        """The bias; computed once and kept while the weights stay as they are and no gradient is asked for."""
-        first, last = self.cpb_mlp[0].weight, self.cpb_mlp[2].weight
-        if torch.is_grad_enabled() or torch.compiler.is_compiling() or first.is_inference():
+        """The bias; without gradients it is kept until the weights hold other values.
+
+        Values are compared, because fused optimizers and teacher averages change them without a trace.
+        """
+        if torch.is_grad_enabled() or torch.compiler.is_compiling() or in_fake_mode():
             return self.compute_position_bias()
-        state = (first.data_ptr(), first._version, last.data_ptr(), last._version, first.device, first.dtype)
-        if self.kept_bias is None or self.kept_bias[0] != state:
-            self.kept_bias = (state, self.compute_position_bias())
+        weights = [weight.detach() for weight in self.cpb_mlp.parameters()]
+        if self.kept_bias is None or not same(self.kept_bias[0], weights):
+            self.kept_bias = ([weight.clone() for weight in weights], self.compute_position_bias())
         return self.kept_bias[1]
 
     def forward(self, x: Tensor, groups: list[tuple[Tensor | slice, Tensor | None]]) -> Tensor:
@@ -104,7 +122,6 @@ def restore_order(groups: list[tuple[Tensor, Tensor | None]]) -> Tensor:
     return torch.cat([windows for windows, _ in groups]).argsort()
 
 
-@lru_cache(maxsize=64)
 def shift_groups(rows: int, columns: int, window: int, shift: int, device: torch.device) -> list:
     """Splits the windows of a shifted grid into those without a seam and those with one.
 
@@ -112,6 +129,14 @@ def shift_groups(rows: int, columns: int, window: int, shift: int, device: torch
     """
     if shift == 0:
         return [(slice(None), None)]
+    if torch.compiler.is_compiling() or in_fake_mode():
+        return split_by_seam(rows, columns, window, shift, device)
+    return kept_split(rows, columns, window, shift, device)
+
+
+@lru_cache(maxsize=64)
+def kept_split(rows: int, columns: int, window: int, shift: int, device: torch.device) -> list:
+    """`split_by_seam`, computed once per size."""
     with torch.inference_mode(False):  # kept tensors must also serve a later training step
         return split_by_seam(rows, columns, window, shift, device)
 
@@ -124,12 +149,12 @@ def split_by_seam(rows: int, columns: int, window: int, shift: int, device: torc
         place = torch.arange(size, device=device)
         part = (place >= size - window).int() + (place >= size - shift).int()  # 0 inside, 1 seam window, 2 wrapped
         region += (part[:, None] if axis == 0 else 3 * part[None]).float()
-    region = region.view(rows, window, columns, window).transpose(1, 2).reshape(rows * columns, window**2)
-    mask = torch.where(region[:, :, None] == region[:, None], 0.0, CROSS_REGION)  # n w² w²
     last = [row == rows - 1 or column == columns - 1 for row in range(rows) for column in range(columns)]
     border = torch.tensor([index for index, seam in enumerate(last) if seam], device=device)
     inside = torch.tensor([index for index, seam in enumerate(last) if not seam], device=device)
-    return [(inside, None), (border, mask[border])] if len(inside) else [(slice(None), mask)]
+    region = region.view(rows, window, columns, window).transpose(1, 2).reshape(rows * columns, window**2)[border]
+    mask = torch.where(region[:, :, None] == region[:, None], 0.0, CROSS_REGION)  # border w² w²
+    return [(inside, None), (border, mask)] if len(inside) else [(slice(None), mask)]
 
 
 class ShiftedWindowAttention(nn.Module):

@@ -24,6 +24,7 @@ from skysense_nb.models.skysense import PARTS, SkySense, SkySenseConfig
 from skysense_nb.models.swin import SwinConfig
 from skysense_nb.models.vit import ViTConfig
 from skysense_nb.models.weight_files import DATE_TABLE, SEPARATE, WeightsFile, open_weights
+from skysense_nb.runtime import choose_device
 
 IGNORED = {"encoders.hr.mask_token": "used only by the pre-training of the published encoder"}
 OWNERS = {
@@ -57,7 +58,7 @@ def load(
             Hugging Face repository id `owner/name`.
         parts: What to build among `hr`, `s2`, `s1`, `fusion`.
         seed: Seed of random weights.
-        device: Where to put the model.
+        device: Where to put the model; `auto` takes a GPU if there is one.
         dtype: Dtype of the parameters.
         near_infrared: Give the HR encoder a fourth band; R G B weights are widened, NIR starts as a copy of red.
         allow_missing: Our keys (receipt spelling) that may be missing; they become zeros.
@@ -68,6 +69,7 @@ def load(
 
     Raises:
         PresetError: Unknown name.
+        EnvironmentProblem: The device is not there.
         CheckpointError: Any tensor missing, unexpected, or of another shape; a damaged or unsafe file.
 
     Example:
@@ -87,10 +89,15 @@ def load(
         with torch.device("meta"):
             model = SkySense(config, parts)
         receipt = fill(model, files, parts, dtype, near_infrared, allow_missing, ignore)
-    model.name = name if isinstance(name, str) else next((f.metadata["preset"] for f in files if f.metadata), "custom")
+    model.name = (
+        name
+        if isinstance(name, str)
+        else next((f.metadata["preset"] for f in files if "preset" in f.metadata), "custom")
+    )
     model.weights = receipt.checksum
     receipt.dtype = short(dtype)
-    return model.to(device=device, dtype=dtype).eval(), receipt
+    where = choose_device(device) if isinstance(device, str) else device
+    return model.to(device=where, dtype=dtype).eval(), receipt
 
 
 def config_for(name: str | SkySenseConfig | None, files: list[WeightsFile]) -> SkySenseConfig:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from skysense_nb.errors import PresetError, SampleError
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     import xarray as xr
 
 PARTS = ("hr", "s2", "s1", "fusion")
+CELLS_AT_ONCE = 16_384
+"""Ground cells fused together: bounds memory, and stays below the batch that GPU attention kernels take."""
 
 
 @dataclass(frozen=True)
@@ -84,8 +87,8 @@ class SkySense(nn.Module):
             self.dates = DateEncoding(width, DAYS_IN_TABLE)
             self.heads = nn.ModuleDict(
                 {
-                    name: PixelShuffleLift(self.sentinel(name).embed_dims, width, self.sentinel(name).patch_size)
-                    for name in ("s2", "s1")
+                    name: PixelShuffleLift(vit.embed_dims, width, vit.patch_size)
+                    for name, vit in (("s2", config.s2), ("s1", config.s1))
                     if name in parts
                 }
             )
@@ -93,10 +96,6 @@ class SkySense(nn.Module):
             self.fusion = None
         has_context = config.context is not None and self.fusion is not None
         self.context = GeoContext(config.context, config.fusion.embed_dims) if has_context else None
-
-    def sentinel(self, name: str) -> ViTConfig:
-        """Configuration of a Sentinel encoder."""
-        return getattr(self.config, name)
 
     @property
     def device(self) -> torch.device:
@@ -121,14 +120,14 @@ class SkySense(nn.Module):
             maps[name], cells[name] = self.encode(name, sample)
         valid = torch.cat([validity(sample, name) for name in present], dim=1)  # B T
         if self.fusion is None:
-            return self.single_sensor(maps, valid)
+            return self.single_sensor(maps, cells, valid)
         grid = self.check_grid(cells)
         stacked = torch.cat([cells[name] for name in present], dim=1)  # B T D h w
         tokens = stacked.flatten(3).permute(0, 3, 1, 2)  # B N T D
         count = tokens.shape[1]
         rows, seen = tokens.flatten(0, 1), valid.repeat_interleave(count, 0)  # one row per cell
         seen = None if bool(valid.all()) else seen
-        fused = self.fusion(rows, seen).unflatten(0, (-1, count))  # B N D
+        fused = self.fuse(rows, seen).unflatten(0, (-1, count))  # B N D
         fused = fused.transpose(1, 2).unflatten(2, grid)  # B D h w
         context = self.context(fused, sample["lonlat"]) if self.context is not None else None
         return Features(
@@ -144,6 +143,12 @@ class SkySense(nn.Module):
 
     forward = features
 
+    def fuse(self, rows: Tensor, seen: Tensor | None) -> Tensor:
+        """Runs the fusion over the cells (n T D), `CELLS_AT_ONCE` at a time."""
+        parts = rows.split(CELLS_AT_ONCE)
+        masks = [None] * len(parts) if seen is None else seen.split(CELLS_AT_ONCE)
+        return torch.cat([self.fusion(part, mask) for part, mask in zip(parts, masks, strict=True)])
+
     def read_dates(self, rows: Tensor, seen: Tensor | None, count: int, grid: tuple[int, int]) -> Tensor:
         """Attention of the extra token to each date, B L T h w."""
         read = self.fusion.attention(rows, seen).unflatten(0, (-1, count))  # B N L T
@@ -153,15 +158,21 @@ class SkySense(nn.Module):
         """One vector per sample, B D."""
         return self.features(sample).pooled
 
-    @torch.inference_mode()
     def embed(self, scene: xr.DataTree) -> xr.DataArray:
-        """Features of every ground cell of a scene, as a map (feature, y, x) with CRS and a `model` attribute."""
+        """Features of every ground cell of a scene, as a map (feature, y, x) with CRS and a `model` attribute.
+
+        Runs in evaluation mode whatever mode the model is in.
+        """
         scene = scene.sky.only(self.modalities)
         sample = scene.sky.to_sample(hr_bands=self.config.hr.in_channels)
         height, width = next(sample[name].shape[-2:] for name in self.modalities if name in sample)
         fix = f"Cut the scene ({height} × {width} pixels) in half or more, or load the model with dtype=torch.bfloat16."
-        with explain_out_of_memory(fix):
-            features = self.features(sample)
+        was_training = self.training
+        try:
+            with explain_out_of_memory(fix), torch.inference_mode():
+                features = self.eval().features(sample)
+        finally:
+            self.train(was_training)
         best = features.fused if features.context is None else features.context
         return scene.sky.to_map(best[0].float().cpu().numpy(), model=f"{self.name}, weights {self.weights}")
 
@@ -170,22 +181,28 @@ class SkySense(nn.Module):
         images, valid = sample[name], validity(sample, name)
         outputs = self.encoders[name](take(images, valid).to(self.dtype_of(name)))
         cells = outputs[-1]
-        if self.fusion is not None and name != "hr":
+        if name != "hr":
             height, width = images.shape[-2:]
-            cells = self.heads[name](cells)[..., :height, :width]
+            cells = self.spread(name, cells)[..., :height, :width]
         if self.fusion is not None and name in self.config.dated:
             cells = cells + self.dates(take(sample[f"{name}_day"], valid))[:, :, None, None]
         return [put_back(level, valid) for level in outputs], put_back(cells, valid)
+
+    def spread(self, name: str, patches: Tensor) -> Tensor:
+        """Brings a Sentinel's patches (n D h w) to its pixels, which are ground cells; lifted to HR's width to fuse."""
+        if self.fusion is not None:
+            return self.heads[name](patches)
+        return F.interpolate(patches, scale_factor=getattr(self.config, name).patch_size, mode="nearest")
 
     def dtype_of(self, name: str) -> torch.dtype:
         """Dtype of an encoder's weights."""
         return next(self.encoders[name].parameters()).dtype
 
-    def single_sensor(self, maps: dict[str, list[Tensor]], valid: Tensor) -> Features:
-        """Features of a model without fusion: the deepest map, averaged over valid dates."""
+    def single_sensor(self, maps: dict[str, list[Tensor]], cells: dict[str, Tensor], valid: Tensor) -> Features:
+        """Features of a model without fusion: the deepest map on the ground cells, averaged over valid dates."""
         if len(maps) > 1:
             raise SampleError.of("one modality for a model without fusion", ", ".join(maps), "Build it with all parts.")
-        deepest = next(iter(maps.values()))[-1]  # B T C h w; invalid dates are zero
+        deepest = next(iter(cells.values()))  # B T C h w; invalid dates are zero
         fused = deepest.sum(1) / valid.sum(1)[:, None, None, None]
         return Features(maps=maps, fused=fused, pooled=fused.mean((-2, -1)), valid=valid)
 
@@ -202,6 +219,10 @@ class SkySense(nn.Module):
             )
         for name in named:
             self.check_modality(name, sample)
+        if self.context is not None and "lonlat" not in sample:
+            raise SampleError.of(
+                "'lonlat' (B 2, degrees) for geo-context", "none", "Build it with scene.sky.to_sample."
+            )
         seen = torch.cat([validity(sample, name) for name in named], dim=1).any(1)
         if not bool(seen.all()):
             raise SampleError.of(

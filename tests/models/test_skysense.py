@@ -154,7 +154,7 @@ def test_single_sensor_model_without_fusion():
     only_valid = {"s2": sample["s2"][:, :2], "s2_day": sample["s2_day"][:, :2]}
     masked = sample | {"s2_valid": torch.tensor([[True, True, False]] * 2)}
     close(model.features(masked).fused, model.features(only_valid).fused)
-    assert model.features(sample).fused.shape == (2, 128, 2, 2)
+    assert model.features(sample).fused.shape == (2, 128, 8, 8)
 
 
 def test_bf16_follows_fp32(tiny):

@@ -82,6 +82,8 @@ def read_date(source: Source, modality: str, bands: Sequence[str] | None, chunks
         image, where = open_file(source, chunks), Path(source).name
         image = image.assign_coords(band=name_bands(image, modality, bands, where))
     wanted = list(SENSORS[modality].bands)
+    if modality == "hr" and "NIR" in image["band"].values:
+        wanted.append("NIR")
     missing = [band for band in wanted if band not in image["band"].values]
     if missing:
         raise SceneError.of(
@@ -192,7 +194,12 @@ def date_in_name(source: Source) -> pd.Timestamp:
     found = found or DATE_IN_NAME.search(path.parent.name)
     if found is None:
         raise SceneError.of(f"an acquisition date for {path.name}", "none", "Pass it: time='2024-06-12'.")
-    return pd.Timestamp("-".join(found.groups()))
+    written = "-".join(found.groups())
+    try:
+        return pd.Timestamp(written)
+    except ValueError as error:
+        fix = "Pass it: time='2024-06-12'."
+        raise SceneError.of(f"an acquisition date in the name of {path.name}", repr(written), fix) from error
 
 
 def undo_offset(image: xr.DataArray, since: str = S2_OFFSET_SINCE) -> xr.DataArray:

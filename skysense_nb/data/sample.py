@@ -81,7 +81,8 @@ def to_sample(
         `<m>_valid` (1 T bool), `lonlat` (1 2, degrees).
 
     Raises:
-        SampleError: Values in a unit that cannot be meant: reflectance or colours 0–1, radar in linear power.
+        SampleError: A near-infrared band asked for that the scene does not have, or values in a unit that cannot
+            be meant: reflectance or colours 0–1, radar in linear power.
 
     Example:
         >>> sample = to_sample(scene)                        # doctest: +SKIP
@@ -92,7 +93,7 @@ def to_sample(
     for name in modalities(scene):
         grid, node = pixel_grid(scene, name), scene[name]
         bands = SENSORS[name].bands + (("NIR",) if name == "hr" and hr_bands == 4 else ())
-        image = on_grid(node["image"].astype("float32"), grid).sel(band=list(bands))
+        image = on_grid(measured(name, node["image"], bands), grid)
         check_unit(name, image.values)
         clear = node.get("clear")
         sample[name] = torch.from_numpy(normalise(name, image.values))[None]
@@ -112,6 +113,14 @@ def only(scene: xr.DataTree, wanted: tuple[str, ...]) -> xr.DataTree:
     if not names:
         raise SampleError.of(f"one of {', '.join(wanted)}", f"a scene with {', '.join(modalities(scene))}", "Add one.")
     return scene.filter(lambda node: node.name in (*names, "labels"))
+
+
+def measured(name: str, image: xr.DataArray, bands: tuple[str, ...]) -> xr.DataArray:
+    """The wanted bands as floats; Sentinel pixels that only hold a fill value, or zero in every band, become gaps."""
+    if missing := [band for band in bands if band not in image["band"].values]:
+        raise SampleError.of(f"{name} with {' '.join(bands)}", f"no {' '.join(missing)}", "Load a model for R G B.")
+    image = image.sel(band=list(bands)).astype("float32")
+    return image if name == "hr" else image.copy(data=hide_fill(image.values))
 
 
 def check_unit(name: str, values: np.ndarray) -> None:
@@ -135,13 +144,6 @@ def normalise(name: str, image: np.ndarray) -> np.ndarray:
         mean, std = np.append(mean, mean[0]), np.append(std, std[0])
     scaled = (image / np.float32(sensor.divisor) - mean[:, None, None]) / std[:, None, None]
     return np.nan_to_num(scaled, nan=0.0, posinf=0.0, neginf=0.0)
-
-
-def denormalise(name: str, image: np.ndarray) -> np.ndarray:
-    """The inverse of `normalise` for … C H W without gaps."""
-    sensor = SENSORS[name]
-    mean, std = (np.array(values, "float32")[:, None, None] for values in (sensor.mean, sensor.std))
-    return (image * std + mean) * np.float32(sensor.divisor)
 
 
 def usable(image: xr.DataArray, clear: xr.DataArray | None, min_clear: float) -> np.ndarray:

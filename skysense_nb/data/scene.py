@@ -20,6 +20,7 @@ from skysense_nb.errors import SceneError
 from skysense_nb.sensors import SENSORS
 
 DIMS = ("time", "band", "y", "x")
+MASK_DIMS = ("time", "y", "x")
 
 
 def build(
@@ -59,7 +60,7 @@ def build(
         check_image(name, image)
         node = image.rename("image").to_dataset()
         if clear and name in clear:
-            node["clear"] = clear[name].astype(bool)
+            node["clear"] = check_clear(name, clear[name], image)
         nodes[name] = node.sortby("time").sortby("y", ascending=False).sortby("x")
     check_one_crs(nodes)
     nodes = clip_to_common_ground(nodes) if clip else check_same_ground(nodes)
@@ -86,6 +87,19 @@ def check_image(name: str, image: xr.DataArray) -> None:
         raise SceneError.of(f"{name} with a CRS", "none", "Write it: image.rio.write_crs('EPSG:…').")
     if min(image.sizes["y"], image.sizes["x"]) < 2:
         raise SceneError.of(f"{name} of at least 2 × 2 pixels", f"{dict(image.sizes)}", "Read a larger window.")
+
+
+def check_clear(name: str, clear: xr.DataArray, image: xr.DataArray) -> xr.DataArray:
+    """A mask as booleans on the pixels and dates of its image; refuses one of another shape or place."""
+    wanted = tuple(image.sizes[axis] for axis in MASK_DIMS)
+    if clear.dims != MASK_DIMS or clear.shape != wanted:
+        got = f"{clear.dims} of {clear.shape}"
+        raise SceneError.of(f"clear of {name} as {MASK_DIMS} of {wanted}", got, "Resample it onto the image first.")
+    for axis in MASK_DIMS:
+        if axis in clear.coords and not np.array_equal(clear[axis].values, image[axis].values):
+            fix = f"Use the image's own: clear.assign_coords({axis}=image.{axis}) if they mean the same."
+            raise SceneError.of(f"clear of {name} with the {axis} of its image", "others", fix)
+    return xr.DataArray(clear.values.astype(bool), dims=MASK_DIMS, coords={axis: image[axis] for axis in MASK_DIMS})
 
 
 def check_bands(name: str, image: xr.DataArray) -> None:
@@ -203,6 +217,7 @@ def describe(scene: xr.DataTree) -> str:
     """A few lines of text: place, then bands, size, pixel and dates of each modality."""
     names = modalities(scene)
     lon, lat = center_lonlat(scene)
+    unit = "°" if scene[names[0]]["image"].rio.crs.is_geographic else "m"
     lines = [f"Scene at {lat:.4f}°, {lon:.4f}° (lat, lon) · {scene[names[0]]['image'].rio.crs.to_string()}"]
     for name in names:
         node, sizes = scene[name], scene[name]["image"].sizes
@@ -210,7 +225,7 @@ def describe(scene: xr.DataTree) -> str:
         span = f"{dates[0]:%Y-%m-%d}" + (f" to {dates[-1]:%Y-%m-%d}" if len(dates) > 1 else "")
         seen = f" · {float(node['clear'].mean()):.0%} clear" if "clear" in node else ""
         lines.append(
-            f"  {name}: {sizes['band']} bands · {sizes['y']} × {sizes['x']} px of {pixel_size(node):g} m"
+            f"  {name}: {sizes['band']} bands · {sizes['y']} × {sizes['x']} px of {pixel_size(node):g} {unit}"
             f" · {len(dates)} {'date' if len(dates) == 1 else 'dates'} {span}{seen}"
         )
     if "labels" in scene.children:

@@ -89,11 +89,8 @@ def load(
         with torch.device("meta"):
             model = SkySense(config, parts)
         receipt = fill(model, files, parts, dtype, near_infrared, allow_missing, ignore)
-    model.name = (
-        name
-        if isinstance(name, str)
-        else next((f.metadata["preset"] for f in files if "preset" in f.metadata), "custom")
-    )
+    saved_as = next((file.metadata["preset"] for file in files if "preset" in file.metadata), "custom")
+    model.name = name if isinstance(name, str) else saved_as
     model.weights = receipt.checksum
     receipt.dtype = short(dtype)
     where = choose_device(device) if isinstance(device, str) else device

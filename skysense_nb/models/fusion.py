@@ -1,6 +1,6 @@
 """The multi-modal temporal fusion transformer: every sensor and date of one ground cell becomes one vector.
 
-SkySense (CVPR 2024) §3.1. One extra token is prepended and read out. The dates carry no order beyond their
+SkySense (CVPR 2024). One extra token is prepended and read out. The dates carry no order beyond their
 date encoding, so the result does not depend on the order of the tokens.
 """
 

@@ -1,4 +1,4 @@
-"""Geo-context: prototypes of each region of the Earth, and what a cell reads from them (SkySense, CVPR 2024, §3.3).
+"""Geo-context: prototypes of each region of the Earth, and what a cell reads from them (SkySense, CVPR 2024).
 
 The bank is a buffer: it is learned without gradient at pre-training and saved with the weights. The published
 files hold neither prototypes nor the weights around them, so a fresh module knows no region.

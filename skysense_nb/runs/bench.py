@@ -25,7 +25,7 @@ from skysense_nb.models.presets import preset
 from skysense_nb.models.skysense import SkySenseConfig
 from skysense_nb.models.swin import SwinEncoder
 from skysense_nb.models.vit import ViTEncoder
-from skysense_nb.runtime import MIB, PRECISIONS, choose_device, choose_precision
+from skysense_nb.runtime import MIB, choose_device, choose_precision
 
 
 @dataclass(frozen=True)
@@ -111,14 +111,13 @@ def bench(
         ['HR encoder', 'S2 encoder', 'S2 head', 'S1 encoder', 'S1 head', 'fusion']
     """
     where, config = choose_device(device), preset(name)
-    for precision in precisions:
-        choose_precision(precision, where)
-    ceilings = {precision: matrix_product_rate(where, PRECISIONS[precision]) for precision in precisions}
+    dtypes = {precision: choose_precision(precision, where) for precision in precisions}
+    ceilings = {precision: matrix_product_rate(where, dtype) for precision, dtype in dtypes.items()}
     for label, reads, build, shape in modules(config, geometry or Geometry()):
         gflop = count_gflop(build, shape)
         for precision in precisions:
-            module = random_module(build, where, PRECISIONS[precision])
-            inputs = torch.randn(shape, device=where, dtype=PRECISIONS[precision])
+            module = random_module(build, where, dtypes[precision])
+            inputs = torch.randn(shape, device=where, dtype=dtypes[precision])
             wall, cpu, peak = time_call(module, inputs, rounds)
             size = sum(parameter.numel() for parameter in module.parameters()) / 1e6
             rate = gflop / wall

@@ -6,6 +6,7 @@ import numpy as np
 import xarray as xr
 
 from skysense_nb.errors import SceneError
+from skysense_nb.views.furniture import PERCENTILES
 
 RECIPES: dict[str, tuple[tuple[str, str, str], ...]] = {
     "true": (("B4", "B3", "B2"), ("R", "G", "B")),
@@ -15,7 +16,6 @@ RECIPES: dict[str, tuple[tuple[str, str, str], ...]] = {
 }
 """Bands shown as red, green and blue; the first row whose bands the image has is taken."""
 
-PERCENTILES = (2.0, 98.0)
 RADAR_SPAN_DB = 20.0
 """A radar channel spans at least this much from dark to bright, so that speckle does not pass for colour."""
 

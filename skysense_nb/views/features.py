@@ -7,11 +7,10 @@ import xarray as xr
 from sklearn.decomposition import PCA
 
 from skysense_nb.errors import SceneError
+from skysense_nb.views.furniture import PERCENTILES
 
 Embedding = xr.DataArray | np.ndarray
 """Features per cell (D, h, w); as a `DataArray` (feature, y, x) it knows where it lies."""
-
-PERCENTILES = (2.0, 98.0)
 
 
 def pca_rgb(embedding: Embedding, fit_on: Embedding | None = None) -> np.ndarray:

@@ -21,6 +21,10 @@ PALETTE = (
 )  # fmt: skip
 """Colours that stay apart under colour blindness: Okabe-Ito (8), then Paul Tol's muted scheme (9)."""
 
+SENSOR_COLOURS = {"hr": PALETTE[1], "s2": PALETTE[2], "s1": PALETTE[0]}
+PERCENTILES = (2.0, 98.0)
+"""What a picture shows as its darkest and brightest."""
+
 NO_LABEL_GREY = "#DDDDDD"
 SHOWN_PIXELS = 1024
 """Longer images are thinned to this many rows and columns before they are drawn."""

@@ -9,9 +9,7 @@ from matplotlib.figure import Figure
 
 from skysense_nb.sensors import SENSORS
 from skysense_nb.views.features import pca_rgb
-from skysense_nb.views.furniture import PALETTE, panels, set_description, show
-
-SENSOR_COLOURS = {"hr": PALETTE[1], "s2": PALETTE[2], "s1": PALETTE[0]}
+from skysense_nb.views.furniture import SENSOR_COLOURS, panels, set_description, show
 
 
 def stages_figure(stages: Sequence[np.ndarray], names: Sequence[str]) -> Figure:

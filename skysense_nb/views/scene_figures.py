@@ -15,14 +15,13 @@ from matplotlib.lines import Line2D
 from skysense_nb.errors import SceneError
 from skysense_nb.sensors import SENSORS
 from skysense_nb.views.composites import CLOUD_COLOUR, cloud_overlay, composite, stretch_limits
-from skysense_nb.views.furniture import PALETTE, ground_size_m, panels, scale_bar, set_description, show, thin
+from skysense_nb.views.furniture import SENSOR_COLOURS, ground_size_m, panels, scale_bar, set_description, show, thin
 
 PANELS = {
     "hr": (("true", "true colour"),),
     "s2": (("true", "true colour"), ("false", "false colour: B8 B4 B3")),
     "s1": (("sar", "VV, VH, VV − VH as R G B"),),
 }
-SENSOR_COLOURS = {"hr": PALETTE[1], "s2": PALETTE[2], "s1": PALETTE[0]}
 
 
 def scene_figure(scene: xr.DataTree, date: str | None = None) -> Figure:

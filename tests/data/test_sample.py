@@ -7,7 +7,7 @@ import torch
 import xarray as xr
 
 from skysense_nb import data
-from skysense_nb.data.sample import collate, denormalise, normalise, on_grid, to_map, to_sample
+from skysense_nb.data.sample import collate, normalise, on_grid, to_map, to_sample
 from skysense_nb.data.scene import DIMS, geobox
 from skysense_nb.errors import SampleError
 from skysense_nb.sensors import SENSORS
@@ -23,6 +23,13 @@ def image(name, size, pixel, dates=("2023-06-01",), value=None, offset=(0.0, 0.0
     )
     coords = {"time": pd.DatetimeIndex(dates), "band": bands, "y": y, "x": x}
     return xr.DataArray(values.astype("float32"), dims=DIMS, coords=coords).rio.write_crs("EPSG:32633")
+
+
+def denormalise(name, values):
+    """The inverse of `normalise`, written the other way round."""
+    sensor = SENSORS[name]
+    mean, std = (np.array(numbers)[:, None, None] for numbers in (sensor.mean, sensor.std))
+    return (values * std + mean) * sensor.divisor
 
 
 def test_aligned_scene_is_only_normalised():
@@ -75,6 +82,8 @@ def test_maps_return_to_the_ground():
     assert back.dims == ("feature", "y", "x")
     assert np.allclose(back["x"], scene["s2"]["x"])
     assert np.allclose(back["y"], scene["s2"]["y"])
+    assert np.array_equal(back.values, cells)
+    assert np.array_equal(back.sel(x=500_025, y=4_999_985, method="nearest"), cells[:, 1, 2])
     assert back.rio.crs.to_epsg() == 32633
     assert back.attrs["model"] == "none"
     with pytest.raises(SampleError, match="Expected a map of 5 × 5 cells"):
@@ -168,3 +177,50 @@ def test_unmistakably_wrong_units_are_refused(name, value, message):
 def test_dark_but_sound_images_pass():
     for name, value in (("hr", 0.0), ("hr", 3.0), ("s2", 0.0), ("s2", 40.0), ("s1", -35.0)):
         to_sample(data.build(**{name: image(name, 32, SENSORS[name].pixel_size_m, value=value)}))
+
+
+def test_embedding_in_training_mode_repeats_and_returns_to_it():
+    from skysense_nb.models import load
+
+    model = load("skysense-tiny", seed=0)[0].train()
+    scene = data.build(hr=image("hr", 128, 0.3125))
+    assert np.array_equal(model.embed(scene), model.embed(scene))
+    assert model.training
+
+
+def test_one_encoder_without_fusion_embeds_on_the_cells():
+    from skysense_nb.models import load
+
+    model, _ = load("skysense-tiny", seed=0, parts=("s2",))
+    embedding = model.embed(data.build(s2=image("s2", 10, 10.0), s1=image("s1", 10, 10.0)))
+    assert embedding.shape == (128, 10, 10)
+    assert np.array_equal(embedding[:, :4, :4], np.broadcast_to(embedding[:, :1, :1], (128, 4, 4)))
+
+
+def test_fill_values_become_gaps_and_empty_dates_invalid():
+    series = image("s2", 4, 10.0, ("2023-01-01", "2023-02-01", "2023-03-01"), value=2000.0)
+    series[0, :, 1, 2] = -9999.0
+    series[1] = 0.0
+    sample = to_sample(data.build(s2=series))
+    assert sample["s2_valid"].tolist() == [[True, False, True]]
+    assert (sample["s2"][0, 0, :, 1, 2] == 0).all()
+    assert (sample["s2"][0, 0, :, 0, 0] != 0).all()
+
+
+def test_near_infrared_is_asked_for_in_words():
+    scene = data.build(hr=image("hr", 64, 0.3125))
+    with pytest.raises(SampleError) as error:
+        to_sample(scene, hr_bands=4)
+    assert str(error.value) == "Expected hr with R G B NIR, got no NIR. Load a model for R G B."
+    colours = image("hr", 64, 0.3125, value=100.0)
+    near = colours.isel(band=[0]).assign_coords(band=["NIR"]) + 20
+    wide = to_sample(data.build(hr=xr.concat([colours, near], dim="band").transpose(*DIMS)), hr_bands=4)
+    assert wide["hr"][0, 0, 3, 0, 0] == pytest.approx((120 / 255 - 0.485) / 0.229)
+
+
+def test_finer_pixels_are_averaged():
+    rng = np.random.default_rng(0)
+    noise = image("hr", 256, 0.15625, value=rng.uniform(0, 255, (1, 3, 256, 256)))
+    coarse = on_grid(noise, image("hr", 128, 0.3125).odc.geobox)
+    blocks = noise.values.reshape(1, 3, 128, 2, 128, 2).mean((3, 5))
+    assert np.allclose(coarse.values, blocks, atol=1e-3)

@@ -104,3 +104,18 @@ def test_clip_keeps_whole_coarse_pixels():
 def test_refusals_in_words(arguments, message):
     with pytest.raises(SceneError, match=message):
         build(**arguments())
+
+
+@pytest.mark.parametrize("change", ["coarser", "fewer dates", "elsewhere"])
+def test_a_mask_that_is_not_the_images_is_refused(change):
+    series = image("s2", 8)
+    series = xr.concat([series, series.assign_coords(time=series.time + np.timedelta64(9, "D"))], dim="time")
+    clear = xr.ones_like(series.isel(band=0, drop=True), dtype=bool)
+    wrong = {
+        "coarser": clear.isel(y=slice(0, None, 2), x=slice(0, None, 2)),
+        "fewer dates": clear.isel(time=[0]),
+        "elsewhere": clear.assign_coords(x=clear.x + 5),
+    }[change]
+    with pytest.raises(SceneError, match="Expected clear of s2"):
+        build(s2=series, clear={"s2": wrong})
+    assert build(s2=series, clear={"s2": clear})["s2"]["clear"].dtype == bool

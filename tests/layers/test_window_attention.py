@@ -68,3 +68,54 @@ def test_kept_bias_follows_the_weights():
         after = attention(x)
     assert (before - after).abs().max() > 1e-4
     assert torch.allclose(attention(x), after, atol=1e-6)  # with gradients nothing is kept
+
+
+def test_kept_bias_follows_updates_that_leave_no_trace():
+    """Fused optimizers and teacher averages write into `.data`, which no version counter sees."""
+    torch.manual_seed(0)
+    attention = ShiftedWindowAttention(8, 2, window=4, shift=0, pad_small_map=True).eval()
+    with torch.no_grad():
+        attention.w_msa.position_bias()
+        attention.w_msa.cpb_mlp[2].weight.data.mul_(-3)
+        assert torch.equal(attention.w_msa.position_bias(), attention.w_msa.compute_position_bias())
+
+
+def test_training_works_after_inference_on_the_same_size():
+    torch.manual_seed(0)
+    attention = ShiftedWindowAttention(8, 2, window=4, shift=2, pad_small_map=True)
+    x = torch.randn(1, 12, 12, 8)
+    with torch.inference_mode():
+        before = attention(x)
+    attention(x).sum().backward()
+    assert all(parameter.grad is not None for parameter in attention.parameters())
+    assert torch.allclose(attention(x), before, atol=1e-6)
+
+
+def test_a_memory_planner_leaves_nothing_behind():
+    from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
+
+    attention = ShiftedWindowAttention(8, 2, window=4, shift=2, pad_small_map=True).eval()
+    with torch.no_grad():
+        with FakeTensorMode(allow_non_fake_inputs=True) as mode:
+            attention(mode.from_tensor(torch.randn(1, 20, 16, 8)))
+        assert not isinstance(attention(torch.randn(1, 20, 16, 8)), FakeTensor)
+
+
+def test_logits_are_clamped_at_one_hundred():
+    torch.manual_seed(0)
+    attention = ShiftedWindowAttention(8, 2, window=4, shift=0, pad_small_map=True).eval()
+    x = torch.randn(1, 4, 4, 8)
+    outputs = []
+    for scale in (100.0, 1e6):
+        with torch.no_grad():
+            attention.w_msa.logit_scale.fill_(math.log(scale))
+            outputs.append(attention(x))
+    assert torch.equal(*outputs)
+
+
+def test_bias_is_in_full_precision_under_autocast():
+    attention = ShiftedWindowAttention(8, 2, window=4, shift=0, pad_small_map=True).w_msa
+    with torch.no_grad():
+        plain = attention.compute_position_bias()
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            assert torch.equal(attention.compute_position_bias(), plain)

@@ -1,5 +1,6 @@
 """Every tensor is accounted for, in both forms of the published files and in our own."""
 
+import dataclasses
 import json
 import pickle
 import re
@@ -14,6 +15,7 @@ from small_models import NARROW, make_sample
 
 from skysense_nb.errors import CheckpointError
 from skysense_nb.models import SkySense, load, save
+from skysense_nb.models.geo_context import GeoContextConfig
 from skysense_nb.models.matching import match
 from skysense_nb.models.weight_files import recognise, rename
 
@@ -333,3 +335,24 @@ def test_loading_never_holds_two_copies(tmp_path):
     grown, size = map(float, done.stdout.split())
     assert size > 300
     assert size * 0.9 < grown < size * 1.35
+
+
+def test_a_model_in_bf16_comes_back(tmp_path):
+    model, _ = load("skysense-tiny", seed=1, dtype=torch.bfloat16)
+    back, receipt = load(weights=save(model, tmp_path / "half.safetensors"), dtype=torch.bfloat16)
+    assert receipt.dtypes == ["bfloat16"]
+    assert all(torch.equal(a, b) for a, b in zip(model.parameters(), back.parameters(), strict=True))
+
+
+def test_geo_context_added_to_weights_without_it_knows_no_region(source, separate, tmp_path):
+    config = dataclasses.replace(NARROW, context=GeoContextConfig(3, 2, 16))
+    gaps = ("context.bank", "context.region_ids")
+    model, receipt = load(config, write(tmp_path, separate), allow_missing=gaps)
+    assert receipt.filled == list(gaps)
+    assert model.context.region_ids.tolist() == [-1, -1, -1]
+    assert model.context.known_regions == 0
+
+
+def test_foreign_metadata_does_not_matter(source, tmp_path):
+    save_file(source.state_dict(), tmp_path / "hub.safetensors", {"format": "pt"})
+    assert load(NARROW, tmp_path / "hub.safetensors")[0].name == "custom"

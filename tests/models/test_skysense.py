@@ -123,6 +123,34 @@ def test_pyramid_strides(tiny):
     assert torch.equal(features.pyramid("s2")[2], features.maps["s2"][2])
 
 
+def test_attention_belongs_to_its_cell(tiny):
+    sample = subset(make_sample(batch=1), ("s1", "s2"))
+    other = sample | {"s1": sample["s1"].clone()}
+    other["s1"][:, :, :, :4, 4:] += 3.0  # one patch of the Sentinel encoder covers 4 × 4 cells
+    weak = tiny.features(sample, attention=True).attention
+    moved = (tiny.features(other, attention=True).attention - weak).abs().amax((0, 1, 2))
+    inside = moved[:4, 4:].mean()
+    assert inside > 2 * moved[4:].mean()
+    assert inside > 2 * moved[:, :4].mean()
+
+
+def test_cells_are_fused_the_same_in_parts(tiny, monkeypatch):
+    import skysense_nb.models.skysense
+
+    sample = make_sample() | {"s2_valid": torch.tensor([[True, False, True], [True, True, True]])}
+    whole = tiny.features(sample).fused
+    monkeypatch.setattr(skysense_nb.models.skysense, "CELLS_AT_ONCE", 7)
+    close(tiny.features(sample).fused, whole)
+
+
+def test_geo_context_asks_for_the_place():
+    import dataclasses
+
+    model, _ = load(dataclasses.replace(TINY, context=GeoContextConfig(2, 2, 8)), seed=0)
+    with pytest.raises(SampleError, match="Expected 'lonlat'"):
+        model.features(make_sample(batch=1, cells=2))
+
+
 @torch.enable_grad()
 def test_gradients_reach_every_parameter_and_only_from_valid_dates():
     model = shaken("skysense-tiny", seed=1).train()
@@ -141,8 +169,13 @@ def test_recomputing_activations_keeps_the_gradients():
     plain = shaken(TINY, seed=2)
     saving = SkySense(TINY, recompute=True).eval()
     saving.load_state_dict(plain.state_dict())
-    for model in (plain, saving):
+    forwards = {}
+    for name, model in (("plain", plain), ("saving", saving)):
+        calls = []
+        model.fusion.layers[0].ln1.register_forward_hook(lambda *_, calls=calls: calls.append(1))
         model(make_sample(batch=1, cells=2)).pooled.square().sum().backward()
+        forwards[name] = len(calls)
+    assert forwards == {"plain": 1, "saving": 2}
     for one, other in zip(plain.parameters(), saving.parameters(), strict=True):
         if one.grad is not None:
             close(one.grad, other.grad)

@@ -1,4 +1,4 @@
-"""SkySense and SkySense V2 in Jupyter: open, understand, train, use.
+"""SkySense in Jupyter: open, understand, use.
 
 The public face, in the order of a first notebook:
 

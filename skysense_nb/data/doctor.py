@@ -17,6 +17,7 @@ import rioxarray  # noqa: F401  (registers the .rio accessor)
 import xarray as xr
 
 from skysense_nb.data import symptoms
+from skysense_nb.data.rasters import name_bands, open_file
 from skysense_nb.data.scene import DIMS, modalities
 from skysense_nb.data.storage import open_scene
 from skysense_nb.errors import SceneError
@@ -89,7 +90,7 @@ class Report:
 
 
 def diagnose(scene: xr.DataTree | str | Path) -> Report:
-    """Examines a scene, or a saved scene at a path.
+    """Examines a scene, a saved scene at a path, or one GeoTIFF, whose band count then tells the sensor.
 
     Raises:
         SceneError: The path holds no scene.
@@ -97,12 +98,24 @@ def diagnose(scene: xr.DataTree | str | Path) -> Report:
     Example:
         >>> print(diagnose("village.zarr"))              # doctest: +SKIP
     """
+    if isinstance(scene, str | Path) and Path(scene).suffix.lower() in (".tif", ".tiff"):
+        return diagnose_raster(Path(scene))
     scene = open_scene(scene) if isinstance(scene, str | Path) else scene
     names = modalities(scene)
     if not names:
         raise SceneError.of("a child among hr, s2, s1", f"{list(scene.children)}", "Build it with data.build.")
     findings = [finding for name in names for finding in examine(name, scene[name]["image"], scene[name].get("clear"))]
     return Report((*findings, *check_alignment({name: scene[name]["image"] for name in names})))
+
+
+def diagnose_raster(path: Path) -> Report:
+    """Examines one GeoTIFF as it is: two bands are taken for radar, three or four for HR, ten or more for S2."""
+    image = open_file(path, chunks=1024)
+    name = {1: "s1", 2: "s1", 3: "hr", 4: "hr"}.get(image.sizes["band"], "s2")
+    wanted = SENSORS[name].bands
+    if image.sizes["band"] == len(wanted):
+        image = image.assign_coords(band=name_bands(image, name, None, path.name))
+    return diagnose_image(name, image.expand_dims("time"))
 
 
 def diagnose_image(name: str, image: xr.DataArray) -> Report:

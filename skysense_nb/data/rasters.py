@@ -20,6 +20,8 @@ from skysense_nb.sensors import S2_OFFSET, S2_OFFSET_SINCE, SENSORS
 Source = str | Path | Mapping[str, str | Path]
 """One date on disk: a file with all bands, or one file per band under the band's name."""
 
+COLOURS = {"RED": "R", "GREEN": "G", "BLUE": "B", "NEAR INFRARED": "NIR", "NEAR-INFRARED": "NIR"}
+
 DATE_IN_NAME = re.compile(r"(?<!\d)((?:19|20)\d\d)-?(0[1-9]|1[0-2])-?(0[1-9]|[12]\d|3[01])(?!\d)")
 
 
@@ -61,6 +63,10 @@ def read(
         raise ParameterError.of(f"a modality among {', '.join(SENSORS)}", repr(modality), "Choose one of these.")
     if convert is not None and convert not in CONVERSIONS:
         raise ParameterError.of(f"a conversion among {', '.join(CONVERSIONS)}", repr(convert), "Choose one, or none.")
+    if convert is not None and CONVERTED[convert] != modality:
+        raise ParameterError.of(
+            f"a conversion of {modality}", f"{convert!r}, for {CONVERTED[convert]}", "Leave it out."
+        )
     sources = [source] if isinstance(source, str | Path | Mapping) else list(source)
     if not sources:
         raise SceneError.of("at least one file", "an empty list", "Check the pattern that lists the files.")
@@ -99,6 +105,7 @@ def open_file(path: str | Path, chunks: int) -> xr.DataArray:
         raise SceneError.of(f"a raster file at {path}", "no such file", "Check the path.")
     try:
         with rasterio.open(path) as file:  # a file cut short opens, but its last pixel cannot be read
+            check_north_up(file)
             file.read(window=Window(file.width - 1, file.height - 1, 1, 1))
         image = rioxarray.open_rasterio(path, chunks={"band": -1, "y": chunks, "x": chunks})
     except rasterio.errors.RasterioError as error:
@@ -109,6 +116,15 @@ def open_file(path: str | Path, chunks: int) -> xr.DataArray:
             f"{Path(path).name} with a CRS", "none", "Write it into the file: rio edit-info --crs EPSG:… FILE."
         )
     return image
+
+
+def check_north_up(file: rasterio.DatasetReader) -> None:
+    """Refuses a rotated grid, whose pixels have no x and y of their own."""
+    if file.transform.b or file.transform.d:
+        name = Path(file.name).name
+        raise SceneError.of(
+            f"{name} with north up", "a rotated grid", "Warp it first: rio warp --dst-crs EPSG:… IN OUT."
+        )
 
 
 def name_bands(image: xr.DataArray, modality: str, bands: Sequence[str] | None, where: str) -> list[str]:
@@ -122,8 +138,14 @@ def name_bands(image: xr.DataArray, modality: str, bands: Sequence[str] | None, 
         return [canonical(name) for name in bands]
     written = image.attrs.get("long_name") or ()
     written = [canonical(name) for name in ([written] if isinstance(written, str) else written)]
+    known = [name for name in written if name in wanted or re.fullmatch(r"B\d+A?|NIR|[RGB]|V[VH]|H[VH]", name)]
     if len(written) == count and set(wanted) <= set(written):
         return written
+    if known:
+        raise SceneError.of(
+            f"the {modality} bands {' '.join(wanted)} in {where}", f"bands that call themselves {' '.join(written)}",
+            "Name the file's bands in file order with bands=(...).",
+        )  # fmt: skip
     if count == len(wanted):
         return list(wanted)
     raise SceneError.of(
@@ -133,8 +155,12 @@ def name_bands(image: xr.DataArray, modality: str, bands: Sequence[str] | None, 
 
 
 def canonical(band: str) -> str:
-    """Band name as the sensors write it: `B02` and `b2` become `B2`, `vv` becomes `VV`."""
-    return re.sub(r"^B0+(?=\d)", "B", band.strip().upper())
+    """Band name as the sensors write it: `B02` becomes `B2`, `Sigma0_vv_db` becomes `VV`, `Red` becomes `R`."""
+    name = str(band).strip().upper()
+    if name in COLOURS:
+        return COLOURS[name]
+    found = re.match(r"B0*(\d+A?)\b", name) or re.search(r"(?:^|_)([VH][VH])(?:_|$)", name)
+    return name if found is None else f"B{found[1]}" if name.startswith("B") else found[1]
 
 
 def stack_bands(files: dict[str, xr.DataArray]) -> xr.DataArray:
@@ -149,9 +175,18 @@ def stack_bands(files: dict[str, xr.DataArray]) -> xr.DataArray:
             both = f"{name} in {image.rio.crs} beside {finest.rio.crs}"
             raise SceneError.of("one CRS for all bands", both, "Reproject that file first.")
         half = abs(image.rio.resolution()[0]) / 2
+        check_beside(name, image, finest)
         on_grid.append(image.drop_vars("band").reindex(x=finest.x, y=finest.y, method="nearest", tolerance=half))
     stack = xr.concat(on_grid, dim="band", combine_attrs="drop_conflicts").transpose("band", "y", "x")
     return stack.assign_coords(band=list(files)).rio.write_crs(finest.rio.crs)
+
+
+def check_beside(name: str, image: xr.DataArray, finest: xr.DataArray) -> None:
+    """Refuses the file of a band that shares no ground with the finest one."""
+    for axis in ("x", "y"):
+        if image[axis].max() < finest[axis].min() or finest[axis].max() < image[axis].min():
+            fix = "Check that all files are of one tile."
+            raise SceneError.of(f"the file of {name} over the ground of the others", "one beside it", fix)
 
 
 def hide_nodata(image: xr.DataArray) -> xr.DataArray:
@@ -169,9 +204,16 @@ def check_one_grid(images: list[xr.DataArray], sources: list[Source]) -> None:
     for image, source in zip(images[1:], sources[1:], strict=True):
         if image.odc.geobox != images[0].odc.geobox:
             raise SceneError.of(
-                f"every date on the grid of the first ({images[0].odc.geobox})", f"{source} on {image.odc.geobox}",
+                f"every date on the grid of the first ({in_words(images[0])})", f"{source} on {in_words(image)}",
                 "Bring it there first: image.odc.reproject(first.odc.geobox).",
             )  # fmt: skip
+
+
+def in_words(image: xr.DataArray) -> str:
+    """A grid in a few words."""
+    box = image.odc.geobox
+    corner = f"corner {box.boundingbox.left:g}, {box.boundingbox.top:g}"
+    return f"{box.crs}, {box.shape[0]} × {box.shape[1]} px of {abs(box.resolution.x):g}, {corner}"
 
 
 def read_dates(sources: list[Source], time: str | Sequence[str] | None) -> pd.DatetimeIndex:
@@ -182,7 +224,10 @@ def read_dates(sources: list[Source], time: str | Sequence[str] | None) -> pd.Da
     if len(given) != len(sources):
         raise SceneError.of(f"{len(sources)} dates, one per entry", f"{len(given)}", "Pass time=[...] to match.")
     try:
-        return pd.DatetimeIndex(given).tz_localize(None).astype("datetime64[ns]")
+        if any(isinstance(one, int | float | np.integer | np.floating) for one in given):
+            raise ValueError("numbers are no dates")
+        parsed = [pd.to_datetime(one, format="ISO8601") if isinstance(one, str) else one for one in given]
+        return pd.DatetimeIndex(parsed).tz_localize(None).astype("datetime64[ns]")
     except (ValueError, TypeError) as error:
         raise SceneError.of("dates such as '2024-06-12'", repr(time), "Write them year-month-day.") from error
 
@@ -228,3 +273,6 @@ CONVERSIONS: dict[str, Callable[[xr.DataArray], xr.DataArray]] = {
     "to_db": to_db,
 }
 """Conversions that `read` applies when asked by name."""
+
+CONVERTED = {"undo_offset": "s2", "from_reflectance": "s2", "to_db": "s1"}
+"""The modality each conversion is for."""

@@ -81,8 +81,8 @@ def to_sample(
         `<m>_valid` (1 T bool), `lonlat` (1 2, degrees).
 
     Raises:
-        SampleError: A near-infrared band asked for that the scene does not have, or values in a unit that cannot
-            be meant: reflectance or colours 0–1, radar in linear power.
+        SampleError: A damaged file, a near-infrared band asked for that the scene does not have, or values in a
+            unit that cannot be meant: reflectance or colours 0–1, sensor counts as colours, radar in linear power.
 
     Example:
         >>> sample = to_sample(scene)                        # doctest: +SKIP
@@ -120,7 +120,11 @@ def measured(name: str, image: xr.DataArray, bands: tuple[str, ...]) -> xr.DataA
     if missing := [band for band in bands if band not in image["band"].values]:
         raise SampleError.of(f"{name} with {' '.join(bands)}", f"no {' '.join(missing)}", "Load a model for R G B.")
     image = image.sel(band=list(bands)).astype("float32")
-    return image if name == "hr" else image.copy(data=hide_fill(image.values))
+    try:
+        values = image.values
+    except (OSError, RuntimeError) as error:
+        raise SampleError.of(f"readable pixels of {name}", str(error), "The file is damaged; copy it again.") from error
+    return image.copy(data=values if name == "hr" else hide_fill(values))
 
 
 def check_unit(name: str, values: np.ndarray) -> None:
@@ -130,7 +134,7 @@ def check_unit(name: str, values: np.ndarray) -> None:
     if not np.isfinite(looked_at).any():
         return
     low, high = np.nanmin(looked_at), np.nanmax(looked_at)
-    if {"hr": high <= 1, "s2": high <= 2, "s1": low >= 0}[name]:
+    if {"hr": high <= 1 or high > 255, "s2": high <= 2, "s1": low >= 0}[name]:
         _, level, seen, expected, fix = UNIT_CHECKS[name](looked_at)
         if level == "error":
             raise SampleError.of(f"{name} in {expected}", seen, fix)

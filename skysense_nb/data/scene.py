@@ -53,6 +53,8 @@ def build(
         >>> place.sky                                    # doctest: +SKIP
     """
     images = {name: image for name, image in (("hr", hr), ("s2", s2), ("s1", s1)) if image is not None}
+    if unknown := sorted(set(clear or {}) - set(images)):
+        raise SceneError.of(f"clear for {', '.join(images) or 'an image'}", ", ".join(unknown), "Name it as its image.")
     if not images:
         raise SceneError.of("at least one of hr, s2, s1", "none", "Pass one image as (time, band, y, x).")
     nodes = {}
@@ -71,9 +73,15 @@ def build(
 
 def check_image(name: str, image: xr.DataArray) -> None:
     """Refuses an image whose axes, bands, dates or CRS cannot serve the modality `name`."""
+    if not isinstance(image, xr.DataArray):
+        raise SceneError.of(f"{name} as a DataArray", type(image).__name__, "Read files with data.rasters.read.")
     if image.dims != DIMS:
         raise SceneError.of(
             f"{name} with dimensions {DIMS}", str(image.dims), "Use expand_dims and transpose to bring it there."
+        )
+    if not (np.issubdtype(image.dtype, np.integer) or np.issubdtype(image.dtype, np.floating)):
+        raise SceneError.of(
+            f"{name} as whole or real numbers", str(image.dtype), "Convert it: image.astype('float32')."
         )
     check_bands(name, image)
     times = image["time"].values if "time" in image.coords else np.array([])
@@ -87,6 +95,18 @@ def check_image(name: str, image: xr.DataArray) -> None:
         raise SceneError.of(f"{name} with a CRS", "none", "Write it: image.rio.write_crs('EPSG:…').")
     if min(image.sizes["y"], image.sizes["x"]) < 2:
         raise SceneError.of(f"{name} of at least 2 × 2 pixels", f"{dict(image.sizes)}", "Read a larger window.")
+    check_regular(name, image)
+
+
+def check_regular(name: str, image: xr.DataArray) -> None:
+    """Refuses pixels without places, and places that are not evenly spaced."""
+    for axis in ("x", "y"):
+        if axis not in image.coords:
+            raise SceneError.of(f"{name} with {axis} coordinates", "none", f"Assign them: assign_coords({axis}=…).")
+        steps = np.diff(image[axis].values.astype("float64"))
+        if np.ptp(steps) > 0.01 * abs(steps).max():
+            fix = "Bring it onto a regular grid: image.odc.reproject(…)."
+            raise SceneError.of(f"{name} with evenly spaced {axis}", f"steps {steps.min():g} to {steps.max():g}", fix)
 
 
 def check_clear(name: str, clear: xr.DataArray, image: xr.DataArray) -> xr.DataArray:

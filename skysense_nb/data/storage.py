@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 
 import xarray as xr
+import zarr
 
 from skysense_nb.data.scene import modalities
 from skysense_nb.errors import SceneError
@@ -24,19 +25,37 @@ def save(scene: xr.DataTree, path: str | Path) -> Path:
     path = Path(path)
     if path.suffix not in (".zarr", ".nc"):
         raise SceneError.of("a path that ends in .zarr or .nc", repr(path.name), "Choose one of the two.")
+    if path.exists() and not is_scene(path):
+        raise SceneError.of(
+            f"a scene or nothing at {path}", "something else", "Choose another name; nothing was touched."
+        )
     unfinished = path.with_name(f".{path.stem}.unfinished{path.suffix}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         remove(unfinished)
         if path.suffix == ".zarr":
-            scene.to_zarr(unfinished, mode="w", zarr_format=2)
+            scene.to_zarr(unfinished, mode="w", zarr_format=2, write_empty_chunks=True)
         else:
             scene.to_netcdf(unfinished, engine="h5netcdf")
         remove(path)
         os.replace(unfinished, path)
     except OSError as error:
         raise SceneError.of(f"a writable folder at {path.parent}", str(error), "Choose another place.") from error
+    except (TypeError, ValueError) as error:
+        fix = "Keep texts, numbers and lists of them in attrs, and drop the rest."
+        raise SceneError.of("a scene that a file can hold", str(error), fix) from error
+    finally:
+        if path.parent.is_dir():
+            remove(unfinished)
     return path
+
+
+def is_scene(path: Path) -> bool:
+    """Whether there is a scene at `path`, which may be replaced by another."""
+    try:
+        return bool(modalities(open_scene(path)))
+    except SceneError:
+        return False
 
 
 def remove(path: Path) -> None:
@@ -61,10 +80,23 @@ def open_scene(path: str | Path) -> xr.DataTree:
     engine = "zarr" if path.is_dir() else "h5netcdf"
     try:
         scene = xr.open_datatree(path, engine=engine, decode_coords="all", chunks={})
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, RuntimeError) as error:
         raise SceneError.of(
-            f"a scene in Zarr or NetCDF at {path}", f"{error}", "It may be cut short; copy it again."
+            f"a scene in Zarr or NetCDF at {path}", f"{error}", "If it is one, it may be cut short: copy it again."
         ) from error
     if not modalities(scene):
         raise SceneError.of("a child node among hr, s2, s1", f"{list(scene.children)}", "Build it with data.build.")
+    for name in modalities(scene):
+        if "image" not in scene[name]:
+            raise SceneError.of(f"an image in {name} of {path.name}", "none", "Build it with data.build.")
+        if engine == "zarr":
+            check_complete(path, name)
     return scene
+
+
+def check_complete(path: Path, name: str) -> None:
+    """Refuses a copy that lacks pieces: Zarr would read them as zeros."""
+    array = zarr.open_array(path / name / "image", mode="r")
+    if array.nchunks_initialized < array.nchunks:
+        got = f"{array.nchunks_initialized} of {array.nchunks} pieces"
+        raise SceneError.of(f"all of {name} in {path.name}", got, "Copy it again.")

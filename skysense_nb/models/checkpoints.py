@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -78,9 +79,8 @@ def load(
         Random weights, seed 0: nothing was loaded. Features show the architecture, not knowledge.
     """
     files = [] if weights is None else open_all(weights)
-    config = config_for(name, files)
-    if near_infrared:
-        config = replace(config, hr=replace(config.hr, in_channels=4))
+    allow_missing, ignore = ((names,) if isinstance(names, str) else tuple(names) for names in (allow_missing, ignore))
+    config = config_for(name, files, near_infrared)
     if weights is None:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
@@ -97,7 +97,7 @@ def load(
     return model.to(device=where, dtype=dtype).eval(), receipt
 
 
-def config_for(name: str | SkySenseConfig | None, files: list[WeightsFile]) -> SkySenseConfig:
+def config_for(name: str | SkySenseConfig | None, files: list[WeightsFile], near_infrared: bool) -> SkySenseConfig:
     """The configuration asked for, which must be the one a file of ours was saved with."""
     saved = next((config_from_json(file.metadata["config"]) for file in files if "config" in file.metadata), None)
     if name is None and saved is None:
@@ -105,6 +105,8 @@ def config_for(name: str | SkySenseConfig | None, files: list[WeightsFile]) -> S
             "a preset name", "none, and the weights carry no configuration", "Pass 'skysense' or another preset."
         )
     asked = preset(name) if isinstance(name, str) else name
+    if near_infrared:
+        asked, saved = (one and replace(one, hr=replace(one.hr, in_channels=4)) for one in (asked, saved))
     if asked is not None and saved is not None and asked != saved:
         raise CheckpointError.of(
             f"weights of {name}", f"weights of another size in {files[0].path.name}", "Pass name=None to use theirs."
@@ -119,8 +121,10 @@ def open_all(weights: str | Path | Mapping[str, str | Path]) -> list[WeightsFile
             raise CheckpointError.of(f"parts among {', '.join(SEPARATE)}", ", ".join(unknown), "Rename them.")
         return [open_weights(Path(path), role) for role, path in weights.items()]
     path = Path(weights)
-    if not path.exists() and isinstance(weights, str) and weights.count("/") == 1 and not path.suffix:
-        path = from_hub(weights)
+    if not path.exists() and re.fullmatch(r"\w[\w.-]*/[\w.-]*\w", str(weights)) and not path.suffix:
+        if path.parent.is_dir():
+            raise CheckpointError.of(f"weights at {path}", "no such file or folder", "Check the path.")
+        path = from_hub(str(weights))
     if path.is_dir():
         found = sorted(file for file in path.iterdir() if file.suffix in (".safetensors", ".pth", ".pt"))
         if not found:

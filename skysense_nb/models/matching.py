@@ -88,6 +88,8 @@ def match(
     receipt = Receipt(recomputed=sorted(state))
     receipt.dtypes = sorted({short(t.dtype) for t in tensors.values() if t.is_floating_point()})
     wanted = {key: value for key, value in module.state_dict().items() if key not in state}
+    strangers = [key for key in allow_missing if key not in wanted]
+    refuse("names of the model in allow_missing", strangers, "Spell them as the receipt does.")
     missing = [key for key in wanted if key not in tensors and key not in allow_missing]
     unexpected = [names.get(key, key) for key in tensors if key not in wanted and key not in state]
     wrong = [
@@ -98,6 +100,8 @@ def match(
     refuse("shapes of the model", wrong, RIGHT_PRESET)
     refuse("every tensor of the model", [f"no {describe(key)}" for key in missing], missing_step(missing, tensors))
     refuse("only tensors of the model", [f"also {key}" for key in unexpected], "Leave them out by name: ignore=(…,).")
+    broken = [names.get(key, key) for key, value in wanted.items() if key in tensors and not sound(tensors[key], value)]
+    refuse("dense, finite numbers", broken, "The file is damaged; get it again.")
     for key, value in wanted.items():
         if key in tensors:
             state[key] = tensors[key].to(dtype) if tensors[key].is_floating_point() else tensors[key]
@@ -108,6 +112,13 @@ def match(
             receipt.filled.append(key)
     module.load_state_dict(state, assign=True)
     return receipt
+
+
+def sound(tensor: Tensor, wanted: Tensor) -> bool:
+    """Whether a tensor holds plain finite numbers of the kind the model wants (one pass: NaN and ∞ survive a sum)."""
+    if tensor.layout != torch.strided or tensor.is_floating_point() != wanted.is_floating_point():
+        return False
+    return not tensor.is_floating_point() or bool(tensor.sum(dtype=torch.float64).isfinite())
 
 
 def recompute(module: nn.Module, tensors: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -217,6 +217,9 @@ class SkySense(nn.Module):
             raise SampleError.of(
                 f"modalities among {', '.join(self.modalities)}", ", ".join(missing), "Load the model with these parts."
             )
+        sizes = {name: len(sample[name]) for name in named}
+        if len(set(sizes.values())) > 1:
+            raise SampleError.of("one batch size", f"{sizes}", "Put samples together with collate.")
         for name in named:
             self.check_modality(name, sample)
         if self.context is not None and "lonlat" not in sample:
@@ -245,8 +248,13 @@ class SkySense(nn.Module):
                 raise SampleError.of(
                     f"{key} as B T = {tuple(images.shape[:2])}", f"{tuple(sample[key].shape)}", "One value per image."
                 )
+            if key.endswith("_day") and key in sample and not calendar_days(sample[key]):
+                raise SampleError.of(f"{key} as whole days 0–364", "others", "Pass the day of the year minus one.")
             if needed and self.fusion is not None and key not in sample:
                 raise SampleError.of(f"the dates of {name}", f"no {key!r}", "Pass the day of the year minus one, B T.")
+        if not bool(take(images, validity(sample, name)).sum(dtype=torch.float64).isfinite()):
+            fix = "Fill gaps with zero, or mark the date invalid."
+            raise SampleError.of(f"finite values in {name}", "NaN or infinity", fix)
 
     def check_grid(self, cells: dict[str, Tensor]) -> tuple[int, int]:
         """The grid all modalities share; one Sentinel pixel must cover 32 × 32 HR pixels."""
@@ -257,6 +265,11 @@ class SkySense(nn.Module):
             rule = f"the same grid of ground cells ({block} HR pixels or one Sentinel pixel)"
             raise SampleError.of(rule, listed, "Let scene.sky.to_sample bring them together.")
         return next(iter(grids.values()))
+
+
+def calendar_days(days: Tensor) -> bool:
+    """Whether these are days of the year minus one."""
+    return not days.is_floating_point() and bool(((days >= 0) & (days <= DAYS_IN_TABLE)).all())
 
 
 def validity(sample: dict[str, Tensor], name: str) -> Tensor:

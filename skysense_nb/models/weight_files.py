@@ -31,6 +31,7 @@ SEPARATE = {
 
 COMBINED = {
     "backbone_gep.": "encoders.hr.",
+    "backbone.": "encoders.hr.",
     "backbone_s2.": "encoders.s2.",
     "backbone_s1.": "encoders.s1.",
     "fusion.": "fusion.",
@@ -70,17 +71,27 @@ def open_weights(path: Path, role: str | None = None) -> WeightsFile:
     if not path.is_file():
         raise CheckpointError.of(f"a weights file at {path}", "no such file", "Check the path.")
     tensors, metadata = read_safetensors(path) if path.suffix == ".safetensors" else (read_torch(path), {})
-    tensors = {key.removeprefix("module."): value for key, value in tensors.items()}
-    form = role or recognise(tensors, path)
-    renamed = {key: rename(key, form) for key in tensors}
+    form = role or recognise({strip(key): value for key, value in tensors.items()}, path)
+    renamed = {key: rename(strip(key), form) for key in tensors}
+    original = {new: old for old, new in renamed.items()}
+    if twice := [key for key, new in renamed.items() if original[new] != key]:
+        both = f"{twice[0]} and {original[renamed[twice[0]]]}"
+        raise CheckpointError.of(f"every tensor once in {path.name}", f"two for one place, {both}", NEXT_STEP)
     return WeightsFile(
         path=path,
         form=form,
         tensors={renamed[key]: value for key, value in tensors.items()},
-        original_keys={new: old for old, new in renamed.items()},
+        original_keys=original,
         metadata=metadata,
         sha256=sha256(path),
     )
+
+
+def strip(key: str) -> str:
+    """A key without what parallel and compiled training put in front."""
+    while key.startswith(("module.", "_orig_mod.")):
+        key = key.partition(".")[2]
+    return key
 
 
 def read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
@@ -97,7 +108,8 @@ def read_torch(path: Path) -> dict[str, Tensor]:
     try:
         content = torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path) or None)
     except pickle.UnpicklingError as error:
-        reason = "an object that would run code when opened" if "weights" in str(error).lower() else "a damaged pickle"
+        runs_code = re.search("unsupported (global|class)", str(error).lower())
+        reason = "an object that would run code when opened" if runs_code else "something that torch did not write"
         raise CheckpointError.of(f"tensors only in {path.name}", reason, NEXT_STEP) from error
     except (RuntimeError, EOFError, OSError, ValueError) as error:
         first_line = str(error).splitlines()[0] if str(error) else type(error).__name__
@@ -107,7 +119,7 @@ def read_torch(path: Path) -> dict[str, Tensor]:
             content = content[wrapper]
     if not isinstance(content, dict) or not content:
         raise CheckpointError.of(f"a state dict in {path.name}", type(content).__name__, NEXT_STEP)
-    others = [str(key) for key, value in content.items() if not isinstance(value, Tensor)]
+    others = [str(key) for key, value in content.items() if not (isinstance(value, Tensor) and isinstance(key, str))]
     if others:
         raise CheckpointError.of(f"tensors only in {path.name}", f"other values at {', '.join(others[:3])}", NEXT_STEP)
     return content
@@ -126,7 +138,7 @@ def recognise(tensors: dict[str, Tensor], path: Path) -> str:
 
     if any_starts(*OWN_PREFIXES):
         return "skysense-nb"
-    if any_starts(*COMBINED):
+    if any_starts(*COMBINED.keys() - {"backbone."}):
         return "combined"
     if any_starts("backbone.stages.", "stages."):
         return "hr"

@@ -19,6 +19,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from skysense_nb.errors import ParameterError
 from skysense_nb.layers import PixelShuffleLift
 from skysense_nb.models.fusion import FusionTransformer
 from skysense_nb.models.presets import preset
@@ -110,10 +111,13 @@ def bench(
         >>> [row.module for row in rows]
         ['HR encoder', 'S2 encoder', 'S2 head', 'S1 encoder', 'S1 head', 'fusion']
     """
+    geometry = geometry or Geometry()
+    if min(geometry.cells, geometry.s2_dates, geometry.s1_dates, rounds) < 1:
+        raise ParameterError.of("counts of at least one", f"{geometry}, {rounds} rounds", "Ask for more.")
     where, config = choose_device(device), preset(name)
     dtypes = {precision: choose_precision(precision, where) for precision in precisions}
     ceilings = {precision: matrix_product_rate(where, dtype) for precision, dtype in dtypes.items()}
-    for label, reads, build, shape in modules(config, geometry or Geometry()):
+    for label, reads, build, shape in modules(config, geometry):
         gflop = count_gflop(build, shape)
         for precision in precisions:
             module = random_module(build, where, dtypes[precision])

@@ -197,6 +197,8 @@ def read_yaml(path: Path) -> dict[str, Any]:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise ParameterError.of(f"a YAML file at {path}", " ".join(str(error).split()), "Check the file.") from error
+    if isinstance(content, dict) and (odd := [name for name in content if not isinstance(name, str)]):
+        raise ParameterError.of(f"names of parameters in {path}", repr(odd[0]), "Name every value.")
     if not isinstance(content, dict):
         raise ParameterError.of(f"lines like `seed: 1` in {path}", type(content).__name__, "Name every value.")
     return content

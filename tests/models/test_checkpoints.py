@@ -356,3 +356,68 @@ def test_geo_context_added_to_weights_without_it_knows_no_region(source, separat
 def test_foreign_metadata_does_not_matter(source, tmp_path):
     save_file(source.state_dict(), tmp_path / "hub.safetensors", {"format": "pt"})
     assert load(NARROW, tmp_path / "hub.safetensors")[0].name == "custom"
+
+
+def test_two_keys_for_one_place(separate, tmp_path):
+    twice = separate["fusion"] | {"module.cls_token": separate["fusion"]["cls_token"] + 7}
+    with pytest.raises(CheckpointError) as error:
+        load(NARROW, write(tmp_path, separate | {"fusion": twice}))
+    assert "got two for one place, cls_token and module.cls_token." in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda t: t * float("nan"),
+        lambda t: t.index_fill(0, torch.tensor([3]), float("inf")),
+        lambda t: t.to(torch.int8),
+        lambda t: t.to(torch.complex64),
+        lambda t: t.to_sparse(),
+    ],
+    ids=["NaN", "infinity", "whole numbers", "complex", "sparse"],
+)
+def test_numbers_that_are_none_are_refused(change, separate, tmp_path):
+    broken = separate["s1"] | {"layers.3.ln1.weight": change(separate["s1"]["layers.3.ln1.weight"])}
+    with pytest.raises(CheckpointError) as error:
+        load(NARROW, write(tmp_path, separate | {"s1": broken}))
+    assert str(error.value) == (
+        "Expected dense, finite numbers, got layers.3.ln1.weight. The file is damaged; get it again."
+    )
+
+
+def test_allowed_gaps_are_names_not_fragments(separate, tmp_path):
+    write(tmp_path, separate | {"s2": {k: v for k, v in separate["s2"].items() if k != "ctpe"}})
+    assert load(NARROW, tmp_path, allow_missing="dates.table")[1].filled == ["dates.table"]
+    with pytest.raises(CheckpointError, match="Expected names of the model in allow_missing, got my dates.table note"):
+        load(NARROW, tmp_path, allow_missing="my dates.table note")
+
+
+def test_a_web_page_is_not_called_dangerous(tmp_path):
+    (tmp_path / "missing.pth").write_text("<!DOCTYPE html><p>404")
+    with pytest.raises(CheckpointError) as error:
+        load(NARROW, tmp_path / "missing.pth")
+    assert str(error.value).startswith("Expected tensors only in missing.pth, got something that torch did not write.")
+
+
+def test_a_missing_folder_is_no_repository(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "files").mkdir()
+    with pytest.raises(CheckpointError, match="Expected weights at files/none, got no such file or folder"):
+        load(NARROW, "files/none")
+    for path in ("./weights", "weights/"):
+        with pytest.raises(CheckpointError, match="no such file"):
+            load(NARROW, path)
+
+
+def test_combined_file_with_the_prefix_of_the_separate_one(source, combined, tmp_path):
+    renamed = {key.replace("backbone_gep.", "backbone."): value for key, value in combined.items()}
+    torch.save({f"_orig_mod.module.{key}": value for key, value in renamed.items()}, tmp_path / "c.pth")
+    model, receipt = load(NARROW, tmp_path / "c.pth")
+    same_output(model, source)
+    assert receipt.files[0][1] == "combined"
+
+
+def test_near_infrared_weights_come_back_by_preset(tmp_path):
+    model, _ = load("skysense-tiny", near_infrared=True)
+    path = save(model, tmp_path / "nir.safetensors")
+    assert load("skysense-tiny", path, near_infrared=True)[0].config.hr.in_channels == 4

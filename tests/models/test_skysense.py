@@ -227,6 +227,10 @@ def test_geo_context_is_put_beside_the_cells():
         ({"s2": torch.zeros(2, 3, 10, 7, 8)}, "got hr 8 × 8, s2 7 × 8, s1 8 × 8."),
         ({"s2_day": torch.zeros(2, 4, dtype=torch.int64)}, "Expected s2_day as B T = (2, 3), got (2, 4)."),
         ({"s1_day": None}, "Expected the dates of s1, got no 's1_day'."),
+        ({"s1": torch.zeros(3, 2, 2, 8, 8)}, "Expected one batch size, got {'hr': 2, 's2': 2, 's1': 3}."),
+        ({"s2": torch.full((2, 3, 10, 8, 8), torch.nan)}, "Expected finite values in s2, got NaN or infinity."),
+        ({"s2_day": torch.full((2, 3), 400)}, "Expected s2_day as whole days 0–364, got others."),
+        ({"s2_day": torch.zeros(2, 3)}, "Expected s2_day as whole days 0–364, got others."),
     ],
 )
 def test_bad_samples(tiny, change, message):

@@ -108,8 +108,9 @@ def read_torch(path: Path) -> dict[str, Tensor]:
     try:
         content = torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path) or None)
     except pickle.UnpicklingError as error:
-        runs_code = re.search("unsupported (global|class)", str(error).lower())
-        reason = "an object that would run code when opened" if runs_code else "something that torch did not write"
+        with path.open("rb") as file:
+            pickled = file.read(1) in (b"\x80", b"P")  # how pickles and torch's zip files begin
+        reason = "an object that would run code when opened" if pickled else "something that torch did not write"
         raise CheckpointError.of(f"tensors only in {path.name}", reason, NEXT_STEP) from error
     except (RuntimeError, EOFError, OSError, ValueError) as error:
         first_line = str(error).splitlines()[0] if str(error) else type(error).__name__

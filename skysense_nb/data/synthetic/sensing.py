@@ -46,8 +46,8 @@ class Request:
 
     @property
     def period(self) -> tuple[int, int]:
-        """Days since 1970 of the first and the last date of any sensor, made or not: labels must not depend on that."""
-        days = np.concatenate([self.calendar(name).days for name in self.dates])
+        """Days since 1970 of the first and the last image of the sensors asked for."""
+        days = np.concatenate([self.calendar(name).days for name in self.modalities])
         return int(days.min()), int(days.max())
 
 

@@ -100,7 +100,7 @@ class World:
             hr_dates: Number of aerial images or their dates.
             s2_dates: Number of Sentinel-2 passes or their dates.
             s1_dates: Number of Sentinel-1 passes or their dates.
-            modalities: Sensors to make; labels are the same whichever are made.
+            modalities: Sensors to make; labels cover the period from their first to their last image.
             clouds: False for a sky without clouds.
 
         Returns:

@@ -140,11 +140,13 @@ def test_impossible_requests_are_refused(world, call, message):
     assert str(error.value).startswith(message)
 
 
-def test_labels_do_not_depend_on_the_sensors_asked_for():
+def test_labels_depend_on_the_period_not_on_the_sensors():
     world = World(seed=0)
-    where, size = world.find("village"), {"size_m": 320, "hr_dates": ["2019-06-01", "2025-06-01"]}
-    whole = world.scene(*where, **size)["labels"].to_dataset()
+    days = ["2019-06-01", "2025-06-01"]
+    where, dates = world.find("village"), {"hr_dates": days, "s2_dates": days, "s1_dates": days}
+    whole = world.scene(*where, 320, **dates)["labels"].to_dataset()
+    assert whole["change"].any()
     for sensors in (("s2",), ("s1",), ("s1", "s2")):
-        part = world.scene(*where, **size, modalities=sensors)["labels"].to_dataset()
+        part = world.scene(*where, 320, **dates, modalities=sensors)["labels"].to_dataset()
         for name in LAYERS:
             xr.testing.assert_identical(part[name], whole[name])

@@ -33,6 +33,9 @@ supported() {
 
 find_python() {
     local name
+    if [[ -n "${SKYSENSE_PYTHON:-}" ]] && ! supported "$SKYSENSE_PYTHON"; then
+        die "Expected Python 3.11, 3.12 or 3.13 in SKYSENSE_PYTHON, got '$SKYSENSE_PYTHON'. Give the path of one that runs."
+    fi
     for name in ${SKYSENSE_PYTHON:+"$SKYSENSE_PYTHON"} python3.11 python3.12 python3.13 python3; do
         if supported "$name"; then
             "$name" -c 'import sys; print(sys.executable)'

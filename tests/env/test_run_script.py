@@ -82,6 +82,16 @@ def test_no_python_is_one_sentence(checkout, bare):
     assert not (checkout / ".venv").exists()
 
 
+def test_a_named_python_that_does_not_run_is_not_replaced_by_another(checkout, bare):
+    done = call(checkout, bare, "demo", SKYSENSE_PYTHON="python3.99")
+    assert done.returncode == 1
+    assert done.stderr == (
+        "skysense: Expected Python 3.11, 3.12 or 3.13 in SKYSENSE_PYTHON, got 'python3.99'. "
+        "Give the path of one that runs.\n"
+    )
+    assert not (checkout / ".venv").exists()
+
+
 def test_a_full_disk_is_one_sentence(checkout, bare):
     done = call(checkout, bare, "demo", SKYSENSE_PYTHON=str(BASE_PYTHON), SKYSENSE_DISK_GB="9999999")
     assert done.returncode == 1

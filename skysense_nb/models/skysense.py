@@ -167,12 +167,13 @@ class SkySense(nn.Module):
         sample = scene.sky.to_sample(hr_bands=self.config.hr.in_channels)
         height, width = next(sample[name].shape[-2:] for name in self.modalities if name in sample)
         fix = f"Cut the scene ({height} × {width} pixels) in half or more, or load the model with dtype=torch.bfloat16."
-        was_training = self.training
+        modes = {part: part.training for part in self.modules()}  # a frozen encoder may rest in a training model
         try:
             with explain_out_of_memory(fix), torch.inference_mode():
                 features = self.eval().features(sample)
         finally:
-            self.train(was_training)
+            for part, training in modes.items():
+                part.training = training
         best = features.fused if features.context is None else features.context
         return scene.sky.to_map(best[0].float().cpu().numpy(), model=f"{self.name}, weights {self.weights}")
 
@@ -252,7 +253,7 @@ class SkySense(nn.Module):
                 raise SampleError.of(f"{key} as whole days 0–364", "others", "Pass the day of the year minus one.")
             if needed and self.fusion is not None and key not in sample:
                 raise SampleError.of(f"the dates of {name}", f"no {key!r}", "Pass the day of the year minus one, B T.")
-        if not bool(take(images, validity(sample, name)).sum(dtype=torch.float64).isfinite()):
+        if not bool(take(images, validity(sample, name)).isfinite().all()):
             fix = "Fill gaps with zero, or mark the date invalid."
             raise SampleError.of(f"finite values in {name}", "NaN or infinity", fix)
 

@@ -184,8 +184,11 @@ def test_embedding_in_training_mode_repeats_and_returns_to_it():
 
     model = load("skysense-tiny", seed=0)[0].train()
     scene = data.build(hr=image("hr", 128, 0.3125))
+    model.encoders.eval()
     assert np.array_equal(model.embed(scene), model.embed(scene))
     assert model.training
+    assert model.fusion.training
+    assert not model.encoders["hr"].training
 
 
 def test_one_encoder_without_fusion_embeds_on_the_cells():

@@ -52,3 +52,30 @@ class PatchMerging(nn.Module):
         x = x.view(batch, (height + 1) // 2, 2, (width + 1) // 2, 2, channels)
         x = x.permute(0, 1, 3, 5, 2, 4).flatten(3)  # B h w 4C, position fastest
         return self.norm(self.reduction(x)) if self.post_norm else self.reduction(self.norm(x))
+
+
+class AdaptivePatchMerging(PatchMerging):
+    """Patch merging whose weights also serve sensors that must keep their grid (SkySense V2, ICCV 2025).
+
+    Keeping the grid means projecting every token with the projection averaged over the four positions: no second
+    set of weights. The papers say no more; how the norm fits is our reading. The average gives a quarter of what
+    merging four equal tokens gives, so the norm's epsilon shrinks by sixteen, and on a map that is constant over
+    each 2 × 2 block both paths give the same tokens.
+
+    Example:
+        >>> import torch
+        >>> merging, x = AdaptivePatchMerging(8), torch.rand(1, 6, 6, 8)
+        >>> merging(x, merge=True).shape, merging(x, merge=False).shape
+        (torch.Size([1, 3, 3, 16]), torch.Size([1, 6, 6, 16]))
+    """
+
+    def __init__(self, width: int) -> None:
+        super().__init__(width, post_norm=True)
+
+    def forward(self, x: Tensor, merge: bool = True) -> Tensor:
+        """Maps B H W C to B ⌈H/2⌉ ⌈W/2⌉ 2C if `merge`, else to B H W 2C."""
+        if merge:
+            return super().forward(x)
+        weight = self.reduction.weight.unflatten(1, (-1, 4)).mean(-1)  # 2C C
+        x = F.linear(x, weight)
+        return F.layer_norm(x, x.shape[-1:], self.norm.weight, self.norm.bias, self.norm.eps / 16)

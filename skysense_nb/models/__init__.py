@@ -8,5 +8,18 @@ from skysense_nb.models.features import Features
 from skysense_nb.models.matching import Receipt
 from skysense_nb.models.presets import PRESETS, preset
 from skysense_nb.models.skysense import SkySense, SkySenseConfig
+from skysense_nb.models.skysense_v2 import SkySenseV2, SkySenseV2Config, with_experts
 
-__all__ = ["PRESETS", "Features", "Receipt", "SkySense", "SkySenseConfig", "load", "preset", "save"]
+__all__ = [
+    "PRESETS",
+    "Features",
+    "Receipt",
+    "SkySense",
+    "SkySenseConfig",
+    "SkySenseV2",
+    "SkySenseV2Config",
+    "load",
+    "preset",
+    "save",
+    "with_experts",
+]

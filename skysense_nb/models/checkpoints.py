@@ -6,41 +6,29 @@ named by the caller; each tensor of the file must be used, be on the short list 
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 
 import torch
 from safetensors.torch import save_file
 
 from skysense_nb.errors import CheckpointError, PresetError
-from skysense_nb.models.fusion import FusionConfig
-from skysense_nb.models.geo_context import GeoContextConfig
+from skysense_nb.models.family import Config, build, config_from_json, config_to_json
 from skysense_nb.models.matching import Receipt, match, short
+from skysense_nb.models.multimodal import PARTS, MultiModalModel
 from skysense_nb.models.presets import preset
-from skysense_nb.models.skysense import PARTS, SkySense, SkySenseConfig
-from skysense_nb.models.swin import SwinConfig
-from skysense_nb.models.vit import ViTConfig
-from skysense_nb.models.weight_files import DATE_TABLE, SEPARATE, WeightsFile, open_weights
+from skysense_nb.models.skysense import SkySenseConfig
+from skysense_nb.models.weight_files import SEPARATE, WeightsFile, open_weights
 from skysense_nb.runtime import choose_device
 
 IGNORED = {"encoders.hr.mask_token": "used only by the pre-training of the published encoder"}
-OWNERS = {
-    "hr": ("hr",),
-    "s2": ("s2",),
-    "s1": ("s1",),
-    "fusion": ("fusion",),
-    "head_s2": ("s2", "fusion"),
-    "head_s1": ("s1", "fusion"),
-}
-HR_PROJECTION = "encoders.hr.patch_embed.projection.weight"
 
 
 def load(
-    name: str | SkySenseConfig | None = None,
+    name: str | Config | None = None,
     weights: str | Path | Mapping[str, str | Path] | None = None,
     *,
     parts: tuple[str, ...] = PARTS,
@@ -50,7 +38,7 @@ def load(
     near_infrared: bool = False,
     allow_missing: tuple[str, ...] = (),
     ignore: tuple[str, ...] = (),
-) -> tuple[SkySense, Receipt]:
+) -> tuple[MultiModalModel, Receipt]:
     """Builds a model, fills it, and says what became of every tensor.
 
     Args:
@@ -84,10 +72,10 @@ def load(
     if weights is None:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            model, receipt = SkySense(config, parts), Receipt(seed=seed)
+            model, receipt = build(config, parts), Receipt(seed=seed)
     else:
         with torch.device("meta"):
-            model = SkySense(config, parts)
+            model = build(config, parts)
         receipt = fill(model, files, parts, dtype, near_infrared, allow_missing, ignore)
     saved_as = next((file.metadata["preset"] for file in files if "preset" in file.metadata), "custom")
     model.name = name if isinstance(name, str) else saved_as
@@ -97,21 +85,32 @@ def load(
     return model.to(device=where, dtype=dtype).eval(), receipt
 
 
-def config_for(name: str | SkySenseConfig | None, files: list[WeightsFile], near_infrared: bool) -> SkySenseConfig:
+def config_for(name: str | Config | None, files: list[WeightsFile], near_infrared: bool) -> Config:
     """The configuration asked for, which must be the one a file of ours was saved with."""
-    saved = next((config_from_json(file.metadata["config"]) for file in files if "config" in file.metadata), None)
+    saved = next((config for file in files if (config := config_from_json(file.metadata))), None)
     if name is None and saved is None:
         raise PresetError.of(
             "a preset name", "none, and the weights carry no configuration", "Pass 'skysense' or another preset."
         )
     asked = preset(name) if isinstance(name, str) else name
     if near_infrared:
-        asked, saved = (one and replace(one, hr=replace(one.hr, in_channels=4)) for one in (asked, saved))
+        asked, saved = (one and widened_to_near_infrared(one) for one in (asked, saved))
     if asked is not None and saved is not None and asked != saved:
         raise CheckpointError.of(
             f"weights of {name}", f"weights of another size in {files[0].path.name}", "Pass name=None to use theirs."
         )
+    published = [file for file in files if file.form != "skysense-nb"]
+    if published and not isinstance(asked or saved, SkySenseConfig):
+        got = f"{published[0].path.name} in the form of the SkySense v1 release"
+        raise CheckpointError.of("weights of SkySense V2", got, "Load 'skysense'; no weights of V2 are published.")
     return asked or saved
+
+
+def widened_to_near_infrared(config: Config) -> Config:
+    """The same model with R G B NIR as its HR bands."""
+    if isinstance(config, SkySenseConfig):
+        return replace(config, hr=replace(config.hr, in_channels=4))
+    return replace(config, backbone=replace(config.backbone, hr_channels=4))
 
 
 def open_all(weights: str | Path | Mapping[str, str | Path]) -> list[WeightsFile]:
@@ -152,7 +151,7 @@ def from_hub(repository: str) -> Path:
 
 
 def fill(
-    model: SkySense,
+    model: MultiModalModel,
     files: list[WeightsFile],
     parts: tuple[str, ...],
     dtype: torch.dtype,
@@ -165,8 +164,9 @@ def fill(
     origin = {new: old for file in files for new, old in file.original_keys.items()}
     if len(tensors) < sum(len(file.tensors) for file in files):
         raise CheckpointError.of("every tensor once", "the same part in two files", "Remove one of the files.")
-    ignored = {key: reason for key in tensors if (reason := why_ignored(key, parts, ignore, origin))}
-    widened = [HR_PROJECTION] if near_infrared and tensors.get(HR_PROJECTION, torch.empty(0, 0)).shape[1] == 3 else []
+    ignored = {key: reason for key in tensors if (reason := why_ignored(key, model, parts, ignore, origin))}
+    projection = model.hr_projection
+    widened = [projection] if near_infrared and tensors.get(projection, torch.empty(0, 0)).shape[1] == 3 else []
     for key in widened:
         tensors[key] = torch.cat((tensors[key], tensors[key][:, :1]), dim=1)
     used = {key: tensor for key, tensor in tensors.items() if key not in ignored}
@@ -176,21 +176,22 @@ def fill(
     return receipt
 
 
-def why_ignored(key: str, parts: tuple[str, ...], ignore: tuple[str, ...], origin: dict[str, str]) -> str:
+def why_ignored(
+    key: str, model: MultiModalModel, parts: tuple[str, ...], ignore: tuple[str, ...], origin: dict[str, str]
+) -> str:
     """Why a tensor of a file may be left out; empty if it may not."""
     if key in IGNORED:
         return IGNORED[key]
     if ignore and (key.startswith(ignore) or origin[key].startswith(ignore)):
         return "left out by the caller"
-    for part, owners in OWNERS.items():
-        prefix = SEPARATE[part][1]
-        belongs = key.startswith(prefix) or (part == "fusion" and key == DATE_TABLE)
-        if belongs and not set(owners) <= set(parts):
-            return f"{part} was not asked for"
+    for prefix, owners in model.owners.items():
+        absent = [part for part in owners if part not in parts]
+        if key.startswith(prefix) and absent:
+            return f"{absent[0]} was not asked for"
     return ""
 
 
-def save(model: SkySense, path: str | Path) -> Path:
+def save(model: MultiModalModel, path: str | Path) -> Path:
     """Writes weights and configuration to a safetensors file, beside the target first and then renamed.
 
     Example:
@@ -200,7 +201,7 @@ def save(model: SkySense, path: str | Path) -> Path:
     if path.suffix != ".safetensors":
         raise CheckpointError.of("a path that ends in .safetensors", path.name, "Rename it.")
     unfinished = path.with_name(f".{path.name}.unfinished")
-    metadata = {"format": "skysense-nb 1", "preset": model.name, "config": json.dumps(asdict(model.config))}
+    metadata = {"format": "skysense-nb 1", "preset": model.name} | config_to_json(model.config)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         save_file(
@@ -210,14 +211,3 @@ def save(model: SkySense, path: str | Path) -> Path:
     except OSError as error:
         raise CheckpointError.of(f"a writable folder at {path.parent}", str(error), "Choose another place.") from error
     return path
-
-
-def config_from_json(text: str) -> SkySenseConfig:
-    """The configuration that `save` wrote."""
-    kinds = {"hr": SwinConfig, "s2": ViTConfig, "s1": ViTConfig, "fusion": FusionConfig, "context": GeoContextConfig}
-    fields = json.loads(text)
-    for name, kind in kinds.items():
-        if fields[name] is not None:
-            values = {key: tuple(value) if isinstance(value, list) else value for key, value in fields[name].items()}
-            fields[name] = kind(**values)
-    return SkySenseConfig(**fields | {"dated": tuple(fields["dated"])})

@@ -13,8 +13,8 @@ class Features:
     """Features of a batch of samples.
 
     Attributes:
-        maps: Per modality the encoder's outputs, each B T C h w. `hr`: fine to coarse, strides 4, 8, 16, 32.
-            `s2`, `s1`: shallow to deep, all at stride 4; `pyramid` spreads them over four strides.
+        maps: Per modality the encoder's outputs, each B T C h w. `hr`: fine to coarse, strides 4, 8, 16, 32 (V2 can
+            end finer). `s2`, `s1`: shallow to deep, all at stride 4; `pyramid` spreads them over four strides.
             Dates that are padding hold zeros.
         tokens: What enters the fusion, B N T D: N ground cells row by row, T dates of all sensors in turn.
         token_dates: For each of the T tokens its modality and the index of its date there.
@@ -22,6 +22,7 @@ class Features:
         fused: One vector per ground cell, B D h w.
         context: The fused map with what it read from its region's prototypes, B D+P h w, or None.
         attention: On request, what the extra token read from each date in each fusion layer, B L T h w.
+        experts: On request, per modality and mixture block the expert of every token, B T h w, −1 on invalid dates.
         pooled: Mean over cells of the richest map there is, B D.
     """
 
@@ -33,6 +34,7 @@ class Features:
     token_dates: list[tuple[str, int]] = field(default_factory=list)
     context: Tensor | None = None
     attention: Tensor | None = None
+    experts: dict[str, dict[int, Tensor]] = field(default_factory=dict)
 
     def pyramid(self, modality: str, scales: tuple[float, ...] = (4.0, 2.0, 1.0, 0.5)) -> list[Tensor]:
         """Four maps fine to coarse for dense tasks, each B T C h w.

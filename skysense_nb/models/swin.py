@@ -51,9 +51,18 @@ class SwinConfig:
 class SwinBlock(nn.Module):
     """Window attention and feed-forward, each normalised before it is added (residual post-norm)."""
 
-    def __init__(self, config: SwinConfig, width: int, heads: int, shift: int, drop: float, extra_norm: bool) -> None:
+    def __init__(
+        self,
+        width: int,
+        heads: int,
+        window: int,
+        shift: int,
+        drop: float,
+        extra_norm: bool = False,
+        pad_small_map: bool = True,
+    ) -> None:
         super().__init__()
-        self.attn = ShiftedWindowAttention(width, heads, config.window_size, shift, config.pad_small_map)
+        self.attn = ShiftedWindowAttention(width, heads, window, shift, pad_small_map)
         self.norm1 = nn.LayerNorm(width)
         self.ffn = FeedForward(width)
         self.norm2 = nn.LayerNorm(width)
@@ -66,6 +75,14 @@ class SwinBlock(nn.Module):
         return x if self.norm3 is None else self.norm3(x)
 
 
+def start_as_identity(module: nn.Module) -> None:
+    """Lets every branch of the Swin blocks inside start at zero, as Swin V2 does."""
+    for block in module.modules():
+        if isinstance(block, SwinBlock):
+            nn.init.zeros_(block.norm1.weight)
+            nn.init.zeros_(block.norm2.weight)
+
+
 class SwinStage(nn.Module):
     """Halves the grid (all stages but the first), then runs its blocks on it."""
 
@@ -75,12 +92,13 @@ class SwinStage(nn.Module):
         self.downsample = PatchMerging(width // 2, config.post_norm_downsample) if stage else None
         self.blocks = nn.ModuleList(
             SwinBlock(
-                config,
                 width,
                 config.num_heads[stage],
+                config.window_size,
                 shift=config.window_size // 2 if index % 2 else 0,
                 drop=drop,
                 extra_norm=bool(every) and (index + 1) % every == 0,
+                pad_small_map=config.pad_small_map,
             )
             for index, drop in enumerate(drops)
         )
@@ -119,9 +137,7 @@ class SwinEncoder(nn.Module):
         for stage in config.out_indices:
             self.add_module(f"norm{stage}", nn.LayerNorm(config.widths[stage]))
         start_small(self)
-        for block in (block for stage in self.stages for block in stage.blocks):
-            nn.init.zeros_(block.norm1.weight)  # each branch starts at zero, as Swin V2 does
-            nn.init.zeros_(block.norm2.weight)
+        start_as_identity(self)
 
     def forward(self, image: Tensor) -> list[Tensor]:
         """Encodes images of any size.

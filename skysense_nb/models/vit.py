@@ -5,10 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-from skysense_nb.layers import Attention, DropPath, FeedForward, PatchEmbed, drop_path_rates, run_block, start_small
+from skysense_nb.layers import (
+    Attention,
+    DropPath,
+    FeedForward,
+    PatchEmbed,
+    drop_path_rates,
+    resize_positions,
+    run_block,
+    start_small,
+)
 
 
 @dataclass(frozen=True)
@@ -73,12 +81,8 @@ class ViTEncoder(nn.Module):
 
     def positions(self, rows: int, columns: int) -> Tensor:
         """Position vectors of the class token and a `rows` × `columns` grid: 1, 1 + N, D."""
-        side = self.config.img_size // self.config.patch_size
-        if (rows, columns) == (side, side):
-            return self.pos_embed
-        grid = self.pos_embed[:, 1:].view(1, side, side, -1).permute(0, 3, 1, 2)
-        grid = F.interpolate(grid.float(), (rows, columns), mode=self.config.interpolate_mode, align_corners=False)
-        return torch.cat((self.pos_embed[:, :1], grid.to(self.pos_embed.dtype).flatten(2).transpose(1, 2)), dim=1)
+        grid = resize_positions(self.pos_embed[:, 1:], rows, columns, self.config.interpolate_mode)
+        return torch.cat((self.pos_embed[:, :1], grid), dim=1)
 
     def forward(self, image: Tensor) -> list[Tensor]:
         """Encodes images of any size.

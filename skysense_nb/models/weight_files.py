@@ -41,7 +41,7 @@ COMBINED = {
 """Prefixes of one combined file and what they become."""
 
 DATE_TABLE = "dates.table"
-OWN_PREFIXES = ("encoders.", "heads.", "dates.", "context.")
+OWN_PREFIXES = ("encoders.", "heads.", "dates.", "context.", "backbone.tokenisers.")
 WRAPPERS = ("state_dict", "model", "module")
 NEXT_STEP = "Download the file again from the source you trust."
 

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import ctypes
 import gc
-import math
 import statistics
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -20,27 +19,10 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from skysense_nb.errors import ParameterError
-from skysense_nb.layers import PixelShuffleLift
-from skysense_nb.models.fusion import FusionTransformer
 from skysense_nb.models.presets import preset
-from skysense_nb.models.skysense import SkySenseConfig
-from skysense_nb.models.swin import SwinEncoder
-from skysense_nb.models.vit import ViTEncoder
+from skysense_nb.models.unified import MERGING
+from skysense_nb.runs.bench_parts import Geometry, Part, hr_path, modules
 from skysense_nb.runtime import MIB, choose_device, choose_precision
-
-
-@dataclass(frozen=True)
-class Geometry:
-    """What one forward pass reads.
-
-    Attributes:
-        cells: Ground cells a side; HR has 32 × `cells` pixels a side, the Sentinels `cells`.
-        s2_dates, s1_dates: Dates of each series.
-    """
-
-    cells: int = 8
-    s2_dates: int = 10
-    s1_dates: int = 5
 
 
 @dataclass(frozen=True)
@@ -81,21 +63,6 @@ class Measurement:
         return asdict(self)
 
 
-def modules(config: SkySenseConfig, geometry: Geometry) -> Iterator[tuple[str, str, Callable[[], nn.Module], tuple]]:
-    """Name, what it reads, a constructor, and the input shape of each part of a model."""
-    side, tokens = geometry.cells, 1 + geometry.s2_dates + geometry.s1_dates
-    width = config.fusion.input_dims
-    yield "HR encoder", f"{32 * side} × {32 * side} px", lambda: SwinEncoder(config.hr), (1, 3, 32 * side, 32 * side)
-    for name, dates in (("s2", geometry.s2_dates), ("s1", geometry.s1_dates)):
-        vit, reads = getattr(config, name), f"{dates} dates of {side} × {side} px"
-        yield f"{name.upper()} encoder", reads, lambda v=vit: ViTEncoder(v), (dates, vit.in_channels, side, side)
-        grid = math.ceil(side / vit.patch_size)
-        head = (vit.embed_dims, width, vit.patch_size)
-        yield f"{name.upper()} head", reads, lambda h=head: PixelShuffleLift(*h), (dates, vit.embed_dims, grid, grid)
-    reads = f"{side**2} cells × {tokens} tokens"
-    yield "fusion", reads, lambda: FusionTransformer(config.fusion), (side**2, tokens, width)
-
-
 def bench(
     name: str = "skysense",
     *,
@@ -112,12 +79,42 @@ def bench(
         ['HR encoder', 'S2 encoder', 'S2 head', 'S1 encoder', 'S1 head', 'fusion']
     """
     geometry = geometry or Geometry()
+    yield from measure(modules(preset(name), geometry), geometry, precisions, device, rounds)
+
+
+def bench_hr_strides(
+    name: str = "skysense-v2-tiny",
+    *,
+    cells: int = 8,
+    precision: str = "fp32",
+    device: str = "auto",
+    rounds: int = 3,
+) -> list[Measurement]:
+    """What finer maps of V2's HR path cost: strides 32, 16, 8 and 4 from the same weights.
+
+    Example:
+        >>> rows = bench_hr_strides(cells=2, device="cpu", rounds=1)
+        >>> [row.module for row in rows]
+        ['HR encoder, stride 32', 'HR encoder, stride 16', 'HR encoder, stride 8', 'HR encoder, stride 4']
+    """
+    rows = []
+    for stride in MERGING:
+        geometry = Geometry(cells, hr_stride=stride)
+        label, *part = hr_path(preset(name), geometry)
+        rows += measure([(f"{label}, stride {stride}", *part)], geometry, (precision,), device, rounds)
+    return rows
+
+
+def measure(
+    parts: Iterable[Part], geometry: Geometry, precisions: tuple[str, ...], device: str, rounds: int
+) -> Iterator[Measurement]:
+    """Measures parts one after the other, dropping each before the next."""
     if min(geometry.cells, geometry.s2_dates, geometry.s1_dates, rounds) < 1:
         raise ParameterError.of("counts of at least one", f"{geometry}, {rounds} rounds", "Ask for more.")
-    where, config = choose_device(device), preset(name)
+    where = choose_device(device)
     dtypes = {precision: choose_precision(precision, where) for precision in precisions}
     ceilings = {precision: matrix_product_rate(where, dtype) for precision, dtype in dtypes.items()}
-    for label, reads, build, shape in modules(config, geometry):
+    for label, reads, build, shape in parts:
         gflop = count_gflop(build, shape)
         for precision in precisions:
             module = random_module(build, where, dtypes[precision])

@@ -6,6 +6,7 @@ a model made of the place; `quiet_map` and `add_overlay` put a picture on a map 
 `similarity_map` answers a click. Every figure carries its own alternative text: `describe(figure)`.
 """
 
+from skysense_nb.views.charts import bars_figure, curves_figure, share_figure
 from skysense_nb.views.clicks import SimilarityMap, similarity_map
 from skysense_nb.views.composites import cloud_overlay, composite, stretch_limits
 from skysense_nb.views.features import pca_rgb, similarity
@@ -14,21 +15,26 @@ from skysense_nb.views.map_figures import features_figure, label_figure, similar
 from skysense_nb.views.maps import add_footprint, add_overlay, quiet_map
 from skysense_nb.views.model_figures import attention_figure, spread_figure, stages_figure
 from skysense_nb.views.scene_figures import scene_figure, series_figure, spectra_figure
+from skysense_nb.views.token_figures import expert_maps_figure, token_grids_figure
 
 __all__ = [
     "SimilarityMap",
     "add_footprint",
     "add_overlay",
     "attention_figure",
+    "bars_figure",
     "cloud_overlay",
     "composite",
+    "curves_figure",
     "describe",
+    "expert_maps_figure",
     "features_figure",
     "label_figure",
     "pca_rgb",
     "quiet_map",
     "scene_figure",
     "series_figure",
+    "share_figure",
     "similarity",
     "similarity_figure",
     "similarity_map",
@@ -36,4 +42,5 @@ __all__ = [
     "spread_figure",
     "stages_figure",
     "stretch_limits",
+    "token_grids_figure",
 ]

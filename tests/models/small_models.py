@@ -1,8 +1,10 @@
 """Small models and samples with random weights, for the tests of this folder."""
 
+from dataclasses import replace
+
 import torch
 
-from skysense_nb.models import SkySenseConfig, load
+from skysense_nb.models import SkySenseConfig, load, preset
 from skysense_nb.models.fusion import FusionConfig
 from skysense_nb.models.swin import SwinConfig
 from skysense_nb.models.vit import ViTConfig
@@ -15,14 +17,18 @@ NARROW = SkySenseConfig(
 )
 """The paper's depths, hence its exact keys, at a fraction of its widths."""
 
+V2_TINY = preset("skysense-v2-tiny")
+V2_MOE = replace(V2_TINY, backbone=replace(V2_TINY.backbone, experts=4, expert_blocks=(3, 6, 8, 9)))
+KINDS = {"v1": preset("skysense-tiny"), "v2": V2_TINY, "v2-moe": V2_MOE}
+
 
 def shaken(name, seed, **options):
-    """A model whose norms are random, too: at their first values Swin's blocks would do nothing."""
+    """A model whose norms and scales are random, too: at their first values many blocks would do nothing."""
     model, _ = load(name, seed=seed, **options)
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for key, parameter in model.named_parameters():
-            if "norm" in key or "ln" in key:
+            if any(part in key for part in ("norm", "ln", "factor")):
                 parameter.add_(torch.randn(parameter.shape, generator=generator).mul(0.3).to(parameter.dtype))
     return model
 
@@ -37,3 +43,7 @@ def make_sample(batch=2, s2_dates=3, s1_dates=2, cells=8, seed=0):
         "s2_day": torch.randint(0, 365, (batch, s2_dates), generator=g),
         "s1_day": torch.randint(0, 365, (batch, s1_dates), generator=g),
     }
+
+
+def subset(sample, names):
+    return {key: value for key, value in sample.items() if key.split("_")[0] in names}

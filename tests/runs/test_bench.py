@@ -8,7 +8,8 @@ import torch
 from skysense_nb.errors import PresetError
 from skysense_nb.models import preset
 from skysense_nb.models.presets import TINY
-from skysense_nb.runs.bench import Geometry, bench, count_gflop, matrix_product_rate, modules
+from skysense_nb.runs.bench import bench, bench_hr_strides, count_gflop, matrix_product_rate
+from skysense_nb.runs.bench_parts import Geometry, modules
 
 
 def test_operations_of_the_fusion_by_hand():
@@ -62,3 +63,24 @@ def test_the_command_prints_rows_or_json(capsys):
     assert [line.split()[0] for line in lines] == ["HR", "S2", "S2", "S1", "S1", "fusion"]
     rows = json.loads(CliRunner().invoke(app, [*options, "--json"]).stdout)
     assert rows[-1]["reads"] == "4 cells × 16 tokens"
+
+
+def test_one_backbone_is_counted_for_each_sensor_by_hand():
+    """Stage 4 of a Sentinel image of 8 × 8 pixels: four tokens and four prompts, 2816 wide in two blocks."""
+    parts = {name: (build, shape) for name, _, build, shape in modules(preset("skysense-v2"), Geometry(8, 1, 1))}
+    total, tokens = 4 * 2 * 352 * 2 * 4**2, 4
+    for stage, (depth, width) in enumerate(zip((2, 2, 18, 2), (352, 704, 1408, 2816), strict=True)):
+        total += tokens * 2 * (width // 2) * width if stage else 0  # the merging keeps the grid
+        read = tokens + 4 if stage > 1 else 64 if stage < 2 else tokens  # windows are padded to 8 × 8
+        fed = tokens + 4 if stage > 1 else tokens
+        heads = width // 32
+        position = 2 * 225 * (2 * 512 + 512 * heads) if stage < 2 else 0
+        total += depth * (read * 2 * 4 * width**2 + 2 * 2 * read**2 * width + fed * 2 * 8 * width**2 + position)
+    assert count_gflop(*parts["S1 encoder"]) * 1e9 == total
+
+
+def test_finer_maps_of_v2_cost_more():
+    rows = bench_hr_strides(cells=2, device="cpu", rounds=1)
+    assert [row.gflop for row in rows] == sorted(row.gflop for row in rows)
+    assert rows[3].gflop > 5 * rows[0].gflop
+    assert len({row.parameters_m for row in rows}) == 1

@@ -1,0 +1,179 @@
+"""What SkySense v1 and V2 share: any subset of sensors and dates in, one fused vector per ground cell out."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+from skysense_nb.errors import PresetError, SampleError
+from skysense_nb.layers import DateEncoding
+from skysense_nb.models.features import Features
+from skysense_nb.models.fusion import FusionTransformer
+from skysense_nb.models.geo_context import GeoContext
+from skysense_nb.models.samples import check_grid, check_sample, put_back, take, validity
+from skysense_nb.runtime import explain_out_of_memory
+from skysense_nb.sensors import DAYS_IN_TABLE, SENSORS
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+PARTS = ("hr", "s2", "s1", "fusion")
+CELLS_AT_ONCE = 16_384
+"""Ground cells fused together: bounds memory, and stays below the batch that GPU attention kernels take."""
+
+
+class MultiModalModel(nn.Module):
+    """Encoders in space, then one transformer over the sensors and dates of each ground cell.
+
+    Takes any non-empty subset of the three modalities with any number of dates. A date marked invalid changes
+    nothing: it is not encoded, and the fusion cannot read it.
+
+    A model says how it encodes images of one sensor (`encode_images`) and how it brings their deepest map to ground
+    cells (`spread`), how many bands it reads (`channels`), and for its files which tensors belong to which parts
+    (`owners`) and which weight reads the HR bands (`hr_projection`).
+
+    Args:
+        config: Sizes, with `fusion`, `dated` and `context`.
+        parts: What to build among `hr`, `s2`, `s1`, `fusion`. Without `fusion` the model is a set of single-sensor
+            encoders and takes one modality at a time.
+        recompute: Recompute activations in the backward pass (less memory, about a third more time).
+    """
+
+    owners: dict[str, tuple[str, ...]]
+    hr_projection: str
+
+    def __init__(self, config: Any, parts: tuple[str, ...], recompute: bool) -> None:
+        super().__init__()
+        if unknown := set(parts) - set(PARTS):
+            raise PresetError.of(
+                f"parts among {', '.join(PARTS)}", ", ".join(sorted(unknown)), "Leave parts out for all."
+            )
+        self.config = config
+        self.name, self.weights = "unnamed", "random"
+        self.modalities = tuple(name for name in SENSORS if name in parts)
+        self.fusion, self.dates, self.context = None, None, None
+        if "fusion" in parts:
+            self.fusion = FusionTransformer(config.fusion, recompute)
+            self.dates = DateEncoding(config.fusion.input_dims, DAYS_IN_TABLE)
+            self.context = config.context and GeoContext(config.context, config.fusion.embed_dims)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return next(self.parameters()).device
+
+    def channels(self, name: str) -> int:
+        """Bands the model reads of a modality."""
+        raise NotImplementedError
+
+    def encode_images(self, name: str, images: Tensor) -> list[Tensor]:
+        """Maps of images of one modality (n C H W), each n D h w, the deepest last."""
+        raise NotImplementedError
+
+    def spread(self, name: str, deepest: Tensor) -> Tensor:
+        """Brings a deepest map (n D h w) to ground cells; to the fusion's width if there is a fusion."""
+        raise NotImplementedError
+
+    def features(self, sample: dict[str, Tensor], *, attention: bool = False) -> Features:
+        """Everything the model knows about a batch.
+
+        Args:
+            sample: Modalities `hr`, `s2`, `s1` (B T C H W, normalised), their `_day` (B T, 0–364) and `_valid`
+                (B T bool, optional), and `lonlat` (B 2, only needed with geo-context).
+            attention: Also return what the extra token reads from each date in each fusion layer.
+
+        Raises:
+            SampleError: No modality, shapes that do not fit, sensors on different grids, no valid date.
+        """
+        sample = {name: value.to(self.device) for name, value in sample.items()}
+        present = self.check(sample)
+        maps, cells = {}, {}
+        for name in present:
+            maps[name], cells[name] = self.encode(name, sample)
+        valid = torch.cat([validity(sample, name) for name in present], dim=1)  # B T
+        if self.fusion is None:
+            return single_sensor(maps, cells, valid)
+        grid = check_grid(cells)
+        stacked = torch.cat([cells[name] for name in present], dim=1)  # B T D h w
+        tokens = stacked.flatten(3).permute(0, 3, 1, 2)  # B N T D
+        count = tokens.shape[1]
+        rows, seen = tokens.flatten(0, 1), valid.repeat_interleave(count, 0)  # one row per cell
+        seen = None if bool(valid.all()) else seen
+        fused = self.fuse(rows, seen).unflatten(0, (-1, count))  # B N D
+        fused = fused.transpose(1, 2).unflatten(2, grid)  # B D h w
+        context = self.context(fused, sample["lonlat"]) if self.context is not None else None
+        return Features(
+            maps=maps,
+            tokens=tokens,
+            token_dates=[(name, date) for name in present for date in range(sample[name].shape[1])],
+            valid=valid,
+            fused=fused,
+            context=context,
+            attention=self.read_dates(rows, seen, count, grid) if attention else None,
+            pooled=(fused if context is None else context).mean((-2, -1)),
+        )
+
+    forward = features
+
+    def check(self, sample: dict[str, Tensor]) -> list[str]:
+        """Modalities of a sample that hold at least one valid date, after checking that all fit the model."""
+        channels = {name: self.channels(name) for name in self.modalities}
+        dated = () if self.fusion is None else self.config.dated
+        return check_sample(sample, channels, dated, needs_place=self.context is not None)
+
+    def encode(self, name: str, sample: dict[str, Tensor]) -> tuple[list[Tensor], Tensor]:
+        """Encodes the valid dates of a modality: its maps, and its cells on the common grid (B T D h w)."""
+        images, valid = sample[name], validity(sample, name)
+        outputs = self.encode_images(name, take(images, valid))
+        cells = self.spread(name, outputs[-1])
+        if name != "hr":
+            height, width = images.shape[-2:]
+            cells = cells[..., :height, :width]
+        if self.fusion is not None and name in self.config.dated:
+            cells = cells + self.dates(take(sample[f"{name}_day"], valid))[:, :, None, None]
+        return [put_back(level, valid) for level in outputs], put_back(cells, valid)
+
+    def fuse(self, rows: Tensor, seen: Tensor | None) -> Tensor:
+        """Runs the fusion over the cells (n T D), `CELLS_AT_ONCE` at a time."""
+        parts = rows.split(CELLS_AT_ONCE)
+        masks = [None] * len(parts) if seen is None else seen.split(CELLS_AT_ONCE)
+        return torch.cat([self.fusion(part, mask) for part, mask in zip(parts, masks, strict=True)])
+
+    def read_dates(self, rows: Tensor, seen: Tensor | None, count: int, grid: tuple[int, int]) -> Tensor:
+        """Attention of the extra token to each date, B L T h w."""
+        read = self.fusion.attention(rows, seen).unflatten(0, (-1, count))  # B N L T
+        return read.permute(0, 2, 3, 1).unflatten(3, grid)
+
+    def pooled(self, sample: dict[str, Tensor]) -> Tensor:
+        """One vector per sample, B D."""
+        return self.features(sample).pooled
+
+    def embed(self, scene: xr.DataTree) -> xr.DataArray:
+        """Features of every ground cell of a scene, as a map (feature, y, x) with CRS and a `model` attribute.
+
+        Runs in evaluation mode whatever mode the model is in.
+        """
+        scene = scene.sky.only(self.modalities)
+        sample = scene.sky.to_sample(hr_bands=self.channels("hr"))
+        height, width = next(sample[name].shape[-2:] for name in self.modalities if name in sample)
+        fix = f"Cut the scene ({height} × {width} pixels) in half or more, or load the model with dtype=torch.bfloat16."
+        modes = {part: part.training for part in self.modules()}  # a frozen encoder may rest in a training model
+        try:
+            with explain_out_of_memory(fix), torch.inference_mode():
+                features = self.eval().features(sample)
+        finally:
+            for part, training in modes.items():
+                part.training = training
+        best = features.fused if features.context is None else features.context
+        return scene.sky.to_map(best[0].float().cpu().numpy(), model=f"{self.name}, weights {self.weights}")
+
+
+def single_sensor(maps: dict[str, list[Tensor]], cells: dict[str, Tensor], valid: Tensor) -> Features:
+    """Features of a model without fusion: the deepest map on the ground cells, averaged over valid dates."""
+    if len(maps) > 1:
+        raise SampleError.of("one modality for a model without fusion", ", ".join(maps), "Build it with all parts.")
+    deepest = next(iter(cells.values()))  # B T C h w; invalid dates are zero
+    fused = deepest.sum(1) / valid.sum(1)[:, None, None, None]
+    return Features(maps=maps, fused=fused, pooled=fused.mean((-2, -1)), valid=valid)

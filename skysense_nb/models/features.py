@@ -21,6 +21,7 @@ class Features:
         valid: B T, False for padding and rejected dates.
         fused: One vector per ground cell, B D h w.
         context: The fused map with what it read from its region's prototypes, B D+P h w, or None.
+        cells: On request, per modality its features on ground cells before dates are added, B T D h w.
         attention: On request, what the extra token read from each date in each fusion layer, B L T h w.
         experts: On request, per modality and mixture block the expert of every token, B T h w, −1 on invalid dates.
         pooled: Mean over cells of the richest map there is, B D.
@@ -33,6 +34,7 @@ class Features:
     tokens: Tensor | None = None
     token_dates: list[tuple[str, int]] = field(default_factory=list)
     context: Tensor | None = None
+    cells: dict[str, Tensor] = field(default_factory=dict)
     attention: Tensor | None = None
     experts: dict[str, dict[int, Tensor]] = field(default_factory=dict)
 

@@ -76,27 +76,31 @@ class MultiModalModel(nn.Module):
         """Brings a deepest map (n D h w) to ground cells; to the fusion's width if there is a fusion."""
         raise NotImplementedError
 
-    def features(self, sample: dict[str, Tensor], *, attention: bool = False) -> Features:
+    def features(self, sample: dict[str, Tensor], *, attention: bool = False, cells: bool = False) -> Features:
         """Everything the model knows about a batch.
 
         Args:
             sample: Modalities `hr`, `s2`, `s1` (B T C H W, normalised), their `_day` (B T, 0–364) and `_valid`
                 (B T bool, optional), and `lonlat` (B 2, only needed with geo-context).
             attention: Also return what the extra token reads from each date in each fusion layer.
+            cells: Also return each modality's features on ground cells, before dates are added.
 
         Raises:
             SampleError: No modality, shapes that do not fit, sensors on different grids, no valid date.
         """
         sample = {name: value.to(self.device) for name, value in sample.items()}
         present = self.check(sample)
-        maps, cells = {}, {}
+        maps, plain, dated = {}, {}, {}
         for name in present:
-            maps[name], cells[name] = self.encode(name, sample)
+            maps[name], encoded = self.encode(name, sample)
+            dated[name] = self.with_dates(name, encoded, sample)
+            if cells:
+                plain[name] = encoded
         valid = torch.cat([validity(sample, name) for name in present], dim=1)  # B T
         if self.fusion is None:
-            return single_sensor(maps, cells, valid)
-        grid = check_grid(cells)
-        stacked = torch.cat([cells[name] for name in present], dim=1)  # B T D h w
+            return single_sensor(maps, dated, valid)
+        grid = check_grid(dated)
+        stacked = torch.cat([dated[name] for name in present], dim=1)  # B T D h w
         tokens = stacked.flatten(3).permute(0, 3, 1, 2)  # B N T D
         count = tokens.shape[1]
         rows, seen = tokens.flatten(0, 1), valid.repeat_interleave(count, 0)  # one row per cell
@@ -106,6 +110,7 @@ class MultiModalModel(nn.Module):
         context = self.context(fused, sample["lonlat"]) if self.context is not None else None
         return Features(
             maps=maps,
+            cells=plain,
             tokens=tokens,
             token_dates=[(name, date) for name in present for date in range(sample[name].shape[1])],
             valid=valid,
@@ -131,9 +136,14 @@ class MultiModalModel(nn.Module):
         if name != "hr":
             height, width = images.shape[-2:]
             cells = cells[..., :height, :width]
-        if self.fusion is not None and name in self.config.dated:
-            cells = cells + self.dates(take(sample[f"{name}_day"], valid))[:, :, None, None]
         return [put_back(level, valid) for level in outputs], put_back(cells, valid)
+
+    def with_dates(self, name: str, cells: Tensor, sample: dict[str, Tensor]) -> Tensor:
+        """Adds the date encoding to the valid dates of a modality's cells, B T D h w."""
+        if self.fusion is None or name not in self.config.dated:
+            return cells
+        dates = self.dates(sample[f"{name}_day"]) * validity(sample, name)[..., None]
+        return cells + dates[..., None, None]
 
     def fuse(self, rows: Tensor, seen: Tensor | None) -> Tensor:
         """Runs the fusion over the cells (n T D), `CELLS_AT_ONCE` at a time."""

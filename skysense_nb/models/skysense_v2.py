@@ -93,15 +93,18 @@ class SkySenseV2(MultiModalModel):
             return self.heads["sentinel"](deepest)
         return F.interpolate(deepest, scale_factor=self.config.backbone.patch_size, mode="nearest")
 
-    def features(self, sample: dict[str, Tensor], *, attention: bool = False, experts: bool = False) -> Features:
+    def features(
+        self, sample: dict[str, Tensor], *, attention: bool = False, cells: bool = False, experts: bool = False
+    ) -> Features:
         """Everything the model knows about a batch, see `MultiModalModel.features`.
 
         Args:
             sample: Modalities with their dates.
             attention: Also return what the extra token reads.
+            cells: Also return each modality's features on ground cells.
             experts: Also return which expert each token went to (encodes a second time).
         """
-        features = super().features(sample, attention=attention)
+        features = super().features(sample, attention=attention, cells=cells)
         features.experts = self.expert_choices(sample) if experts else {}
         return features
 

@@ -81,6 +81,16 @@ def test_permuting_the_batch_permutes_the_result(model):
     close(model.features({k: v[order] for k, v in sample.items()}).fused, model.features(sample).fused[order])
 
 
+def test_cells_are_the_tokens_without_their_dates(model, config):
+    sample = make_sample() | {"s2_valid": torch.tensor([[True, False, True], [True, True, True]])}
+    features = model.features(sample, cells=True)
+    undated = torch.cat([features.cells[name] for name in ("hr", "s2", "s1")], dim=1)  # B T D h w
+    added = features.tokens - undated.flatten(3).permute(0, 3, 1, 2)
+    days = torch.cat([sample[f"{name}_day"] for name in ("hr", "s2", "s1")], dim=1)
+    close(added, (model.dates(days) * features.valid[..., None])[:, None].expand_as(added))
+    assert model.features(sample).cells == {}
+
+
 def test_order_of_dates_does_not_matter(model):
     sample = make_sample()
     turned = sample | {"s2": sample["s2"].flip(1), "s2_day": sample["s2_day"].flip(1)}

@@ -1,0 +1,86 @@
+"""What frozen features of a model, or raw pixels, are worth on places that were held out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from skysense_nb.models.multimodal import MultiModalModel
+from skysense_nb.pretraining.probes import knn_accuracy, linear_probe_miou
+from skysense_nb.pretraining.tiles import collate_tiles
+from skysense_nb.sensors import HR_PIXELS_PER_CELL, SENSORS
+
+Describe = Callable[[dict[str, Tensor]], Tensor]
+"""From a batch of tiles to one vector per ground cell: B D h w."""
+
+
+@dataclass(frozen=True)
+class Score:
+    """Worth of frozen features on other places than the probes were fitted on, 0–1.
+
+    Attributes:
+        scene_accuracy: k-NN accuracy of the kind of place, from the mean over cells.
+        land_cover_miou: mIoU of a linear layer that names the land cover of each cell.
+    """
+
+    scene_accuracy: float
+    land_cover_miou: float
+
+    def __str__(self) -> str:
+        return f"scene k-NN {self.scene_accuracy:.1%}, land-cover mIoU {self.land_cover_miou:.1%}"
+
+
+def evaluate(describe: Describe, train: Dataset, test: Dataset, batch: int = 8, neighbours: int = 10) -> Score:
+    """Fits probes on the cells and tiles of `train`, measures them on `test`.
+
+    Args:
+        describe: `fused_cells(model)` or `raw_pixels`.
+        train: Labelled tiles of places the model may have seen.
+        test: Labelled tiles of places it has not.
+        batch: Tiles at a time.
+        neighbours: k.
+    """
+    (tiles, kinds, cells, covers), (test_tiles, test_kinds, test_cells, test_covers) = (
+        collect(describe, part, batch) for part in (train, test)
+    )
+    accuracy = knn_accuracy(tiles, kinds, test_tiles, test_kinds, neighbours)
+    return Score(accuracy, linear_probe_miou(cells, covers, test_cells, test_covers).miou)
+
+
+@torch.no_grad()
+def collect(describe: Describe, tiles: Dataset, batch: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Vectors and classes of all tiles (n D, n) and of all their cells (n·N D, n·N)."""
+    pooled, kinds, cells, covers = [], [], [], []
+    for sample in DataLoader(tiles, batch, collate_fn=collate_tiles):
+        vectors = describe(sample).float().cpu()  # B D h w
+        pooled.append(vectors.mean((2, 3)))
+        cells.append(vectors.flatten(2).transpose(1, 2).flatten(0, 1))
+        kinds.append(sample["scene_class"])
+        covers.append(sample["land_cover"].flatten())
+    return tuple(torch.cat(parts) for parts in (pooled, kinds, cells, covers))
+
+
+def fused_cells(model: MultiModalModel) -> Describe:
+    """Describes cells by a model's fused features; the model is put into evaluation mode."""
+    model.eval()
+    keys = {"lonlat", *(f"{name}{end}" for name in SENSORS for end in ("", "_day", "_valid"))}
+    return lambda sample: model.features({name: sample[name] for name in keys & sample.keys()}).fused
+
+
+def raw_pixels(sample: dict[str, Tensor]) -> Tensor:
+    """Describes a cell by every pixel of every sensor and date in it: the bar any model must clear.
+
+    Example:
+        >>> raw_pixels({"hr": torch.zeros(1, 1, 3, 64, 64), "s2": torch.zeros(1, 4, 10, 2, 2)}).shape
+        torch.Size([1, 3112, 2, 2])
+    """
+    parts = []
+    for name in [name for name in SENSORS if name in sample]:
+        images = sample[name].flatten(1, 2)
+        parts.append(F.pixel_unshuffle(images, HR_PIXELS_PER_CELL) if name == "hr" else images)
+    return torch.cat(parts, dim=1)

@@ -59,8 +59,8 @@ class Gate(nn.Module):
 class Experts(nn.Module):
     """E feed-forwards of which each token passes one: out = gate value · expert(x). Takes the place of `FeedForward`.
 
-    SkySense V2 (ICCV 2025): E = 8, top 1, the value is the softmax probability of the chosen expert. The paper names
-    no capacity, no noise and no balance loss, so no token is ever dropped. A forward hook on `gate` sees the routing.
+    SkySense V2 (ICCV 2025): E = 8, top 1, the value is the softmax probability of the chosen expert. We found no word
+    of a capacity, noise or a balance loss, so no token is ever dropped. A forward hook on `gate` sees the routing.
 
     Example:
         >>> Experts(16, experts=4)(torch.rand(2, 5, 16)).shape
@@ -82,7 +82,7 @@ class Experts(nn.Module):
     def from_feed_forward(cls, dense: FeedForward, experts: int = 8, seed: int = 0) -> Experts:
         """Turns a trained feed-forward into experts that start with its output.
 
-        Our choice, the paper does not say how its experts start: every expert is a copy (sparse upcycling, Komatsuzaki
+        Our choice, we found no word of how the experts start: every expert is a copy (sparse upcycling, Komatsuzaki
         et al. 2023), with the second layer multiplied by E, because an undecided gate's value is 1/E. The gate starts
         so small that its softmax is 1/E to rounding, yet its highest logit differs from token to token.
 
@@ -101,9 +101,10 @@ class Experts(nn.Module):
         with torch.device("meta"):
             upcycled = cls(up.in_features, ratio, experts)
         upcycled = upcycled.to(up.weight.dtype).to_empty(device=up.weight.device)
+        start = 1e-9 if torch.finfo(up.weight.dtype).tiny < 1e-9 else 1e-4  # fp16 would round to zero
         draws = torch.randn(experts, up.in_features, generator=torch.Generator().manual_seed(seed))
         with torch.no_grad():
-            upcycled.gate.weight.copy_(draws * 1e-9)  # no softmax sees it, even where tokens are of size 100
+            upcycled.gate.weight.copy_(draws * start)  # no softmax sees it, even where tokens are of size 100
             upcycled.up_weight.copy_(up.weight)
             upcycled.up_bias.copy_(up.bias)
             upcycled.down_weight.copy_(down.weight * experts)
@@ -194,7 +195,7 @@ def balance_loss(routing: Routing) -> Tensor:
     """How unevenly the experts are used: 1 when even, E when one of them has all tokens and all probability.
 
     E · Σ fraction of tokens · mean probability (Switch Transformer, Fedus et al. 2022, eq. 4 without its factor α).
-    Our choice, the paper names no balance loss. Gradients flow through the probabilities alone.
+    Our choice, we found no balance loss in what is told of the paper. Gradients flow through the probabilities alone.
 
     Returns:
         Scalar fp32; 0 without tokens.

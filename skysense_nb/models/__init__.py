@@ -8,7 +8,8 @@ from skysense_nb.models.features import Features
 from skysense_nb.models.matching import Receipt
 from skysense_nb.models.presets import PRESETS, preset
 from skysense_nb.models.skysense import SkySense, SkySenseConfig
-from skysense_nb.models.skysense_v2 import SkySenseV2, SkySenseV2Config, with_experts
+from skysense_nb.models.skysense_v2 import SkySenseV2, SkySenseV2Config
+from skysense_nb.models.upcycling import with_experts
 
 __all__ = [
     "PRESETS",

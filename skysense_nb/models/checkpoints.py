@@ -96,9 +96,10 @@ def config_for(name: str | Config | None, files: list[WeightsFile], near_infrare
     if near_infrared:
         asked, saved = (one and widened_to_near_infrared(one) for one in (asked, saved))
     if asked is not None and saved is not None and asked != saved:
-        raise CheckpointError.of(
-            f"weights of {name}", f"weights of another size in {files[0].path.name}", "Pass name=None to use theirs."
-        )
+        wanted = name if isinstance(name, str) else "this configuration"
+        same_model = type(asked) is type(saved)
+        found = f"weights of another {'size' if same_model else 'model'} in {files[0].path.name}"
+        raise CheckpointError.of(f"weights of {wanted}", found, "Pass name=None to use theirs.")
     published = [file for file in files if file.form != "skysense-nb"]
     if published and not isinstance(asked or saved, SkySenseConfig):
         got = f"{published[0].path.name} in the form of the SkySense v1 release"
@@ -166,7 +167,8 @@ def fill(
         raise CheckpointError.of("every tensor once", "the same part in two files", "Remove one of the files.")
     ignored = {key: reason for key in tensors if (reason := why_ignored(key, model, parts, ignore, origin))}
     projection = model.hr_projection
-    widened = [projection] if near_infrared and tensors.get(projection, torch.empty(0, 0)).shape[1] == 3 else []
+    three_bands = tensors.get(projection, torch.empty(0, 0)).shape[1] == 3
+    widened = [projection] if near_infrared and three_bands and projection not in ignored else []
     for key in widened:
         tensors[key] = torch.cat((tensors[key], tensors[key][:, :1]), dim=1)
     used = {key: tensor for key, tensor in tensors.items() if key not in ignored}

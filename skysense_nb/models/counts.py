@@ -108,22 +108,22 @@ def published_table_v2() -> list[CountRow]:
     dense = backbone_in_millions(backbone)
     fusion = (count(model.fusion) + count(model.heads) + count(model.dates)) / 1e6
     mixture = {number: expert_backbone_in_millions(number) for number in (4, 8, 16)}
-    nothing = "queries, projection heads and text side of the pre-training; not part of this model"
-    spread = "plain learned tokens; a projection of this size must exist, its form is not published"
+    nothing = "probably what only pre-training has; nothing of it is in this model"
+    spread = "plain learned tokens; a projection of about the size of the gap must exist, we do not know its form"
     lift = "one shared lift and one linear layer bring the sensors together, our choice"
     ours = tokenisers + prompts + fusion
     return [
         CountRow("tokenisers", tokenisers, 0.09, "patches of 4 × 4; other sizes do not fit"),
         CountRow("backbone, what is published of it", dense - chosen_in_millions(backbone), 661.40, "the gap is open"),
         CountRow("backbone with our choices", dense, 661.40, "agrees by choice, which proves nothing"),
-        CountRow("backbone, 8 experts", mixture[8], 1994.10, "the increment of 1332.70 is exact"),
-        CountRow("backbone, 4 experts", mixture[4], 1230, "published as 1.23 billion"),
-        CountRow("backbone, 16 experts", mixture[16], 3520, "published as 3.52 billion"),
+        CountRow("backbone, 8 experts", mixture[8], 1994.10, "the increment of 1332.70 agrees in all digits"),
+        CountRow("backbone, 4 experts", mixture[4], 1230, "printed as 1.23 billion, so ± 5"),
+        CountRow("backbone, 16 experts", mixture[16], 3520, "printed as 3.52 billion, so ± 5"),
         CountRow("modality prompts", prompts, 9.94, spread),
         CountRow("fusion, heads and dates", fusion, 347.01, lift),
         CountRow("other", 0.0, 490.49, nothing),
-        CountRow("total, dense", ours + dense, 1508.93, "without the row above"),
-        CountRow("total, 8 experts", ours + mixture[8], 2841.63, "without the row above"),
+        CountRow("total, dense", ours + dense, 1508.93, "ours lacks what other holds"),
+        CountRow("total, 8 experts", ours + mixture[8], 2841.63, "ours lacks what other holds"),
     ]
 
 

@@ -6,7 +6,7 @@ import json
 from dataclasses import asdict, is_dataclass
 from typing import Any, get_args, get_type_hints
 
-from skysense_nb.errors import CheckpointError
+from skysense_nb.errors import CheckpointError, PresetError
 from skysense_nb.models.multimodal import PARTS, MultiModalModel
 from skysense_nb.models.skysense import SkySense, SkySenseConfig
 from skysense_nb.models.skysense_v2 import SkySenseV2, SkySenseV2Config
@@ -18,6 +18,9 @@ MODELS: dict[type, type[MultiModalModel]] = {SkySenseConfig: SkySense, SkySenseV
 
 def build(config: Config, parts: tuple[str, ...] = PARTS, recompute: bool = False) -> MultiModalModel:
     """The model of a configuration, with fresh weights; arguments as in `MultiModalModel`."""
+    if type(config) not in MODELS:
+        kinds = " or ".join(kind.__name__ for kind in MODELS)
+        raise PresetError.of(f"the name of a preset, a {kinds}", repr(config), "Pass 'skysense-tiny', for example.")
     return MODELS[type(config)](config, parts, recompute)
 
 
@@ -41,7 +44,7 @@ def config_from_json(metadata: dict[str, str]) -> Config | None:
     kinds = {model.__name__: kind for kind, model in MODELS.items()}
     try:
         return rebuild(kinds[metadata.get("model", "SkySense")], json.loads(metadata["config"]))
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, PresetError) as error:
         raise CheckpointError.of(
             "a configuration that this version knows", f"another ({error})", "Use the version that wrote the file."
         ) from error
@@ -49,11 +52,16 @@ def config_from_json(metadata: dict[str, str]) -> Config | None:
 
 def rebuild(kind: type, values: dict[str, Any]) -> Any:
     """A frozen configuration from plain values: dictionaries become configurations, lists tuples."""
+    if not isinstance(values, dict):
+        raise TypeError(f"{kind.__name__} is {values!r}")
     hints, made = get_type_hints(kind), {}
     for name, value in values.items():
-        if isinstance(value, dict):
-            inner = next(hint for hint in (hints[name], *get_args(hints[name])) if is_dataclass(hint))
+        choices = get_args(hints[name]) or (hints[name],)
+        inner = next((choice for choice in choices if is_dataclass(choice)), None)
+        if inner is not None and not (value is None and type(None) in choices):
             made[name] = rebuild(inner, value)
+        elif isinstance(value, dict):
+            raise TypeError(f"{name} is {value!r}")
         else:
             made[name] = tuple(value) if isinstance(value, list) else value
     return kind(**made)

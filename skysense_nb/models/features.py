@@ -41,7 +41,8 @@ class Features:
     def pyramid(self, modality: str, scales: tuple[float, ...] = (4.0, 2.0, 1.0, 0.5)) -> list[Tensor]:
         """Four maps fine to coarse for dense tasks, each B T C h w.
 
-        HR has them by construction. The Sentinel maps are resized without parameters: bilinear to `scales`
+        HR has them by construction, the last ones alike where V2 was told to end finer. The Sentinel maps are
+        resized without parameters: bilinear to `scales`
         times their grid, the scales SkySense's successors use in their multi-level necks.
         """
         maps = self.maps[modality]

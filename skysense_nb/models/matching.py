@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -10,7 +11,7 @@ from torch import Tensor, nn
 
 from skysense_nb.errors import CheckpointError
 from skysense_nb.layers.window_attention import WindowAttention, relative_coordinates, relative_index
-from skysense_nb.models.weight_files import COMBINED, DATE_TABLE, SEPARATE
+from skysense_nb.models.weight_files import COMBINED, DATE_TABLE
 
 NO_ID = -1
 """What an integer buffer holds where nothing is known, such as the region of an empty slot."""
@@ -98,7 +99,8 @@ def match(
         if key in tensors and tensors[key].shape != value.shape
     ]
     refuse("shapes of the model", wrong, RIGHT_PRESET)
-    refuse("every tensor of the model", [f"no {describe(key)}" for key in missing], missing_step(missing, tensors))
+    step = missing_step(module, missing, tensors)
+    refuse("every tensor of the model", [f"no {describe(key)}" for key in missing], step)
     refuse("only tensors of the model", [f"also {key}" for key in unexpected], "Leave them out by name: ignore=(…,).")
     broken = [names.get(key, key) for key, value in wanted.items() if key in tensors and not sound(tensors[key], value)]
     refuse("dense, finite numbers", broken, "The file is damaged; get it again.")
@@ -151,15 +153,18 @@ def describe(key: str) -> str:
     return key
 
 
-def missing_step(missing: list[str], tensors: dict[str, Tensor]) -> str:
+def missing_step(module: nn.Module, missing: list[str], tensors: dict[str, Tensor]) -> str:
     """Next step for missing tensors: whole parts can be left out, single ones mean damage."""
-    prefixes = {part: new for part, (_, new) in SEPARATE.items()}
+    prefixes = defaultdict(tuple)
+    for prefix, parts in getattr(module, "owners", {}).items():
+        prefixes[parts[0] if len(parts) == 1 else f"head_{parts[0]}"] += (prefix,)
     absent = [
         part
-        for part, prefix in prefixes.items()
-        if any(key.startswith(prefix) for key in missing) and not any(key.startswith(prefix) for key in tensors)
+        for part, owned in prefixes.items()
+        if any(key.startswith(owned) for key in missing) and not any(key.startswith(owned) for key in tensors)
     ]
-    return f"Add the files of {', '.join(absent)}, or load fewer parts=(…)." if absent else WHOLE_FILE
+    named = ", ".join(absent)
+    return f"Add the files of {named}, or load fewer parts=(…)." if absent else WHOLE_FILE
 
 
 def refuse(expected: str, problems: list[str], next_step: str) -> None:

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     import xarray as xr
 
 PARTS = ("hr", "s2", "s1", "fusion")
+KEYS = ("lonlat", *(f"{name}{end}" for name in SENSORS for end in ("", "_day", "_valid")))
+"""What a model reads of a sample."""
+
 CELLS_AT_ONCE = 16_384
 """Ground cells fused together: bounds memory, and stays below the batch that GPU attention kernels take."""
 
@@ -50,6 +53,8 @@ class MultiModalModel(nn.Module):
             raise PresetError.of(
                 f"parts among {', '.join(PARTS)}", ", ".join(sorted(unknown)), "Leave parts out for all."
             )
+        if not set(parts) & set(SENSORS):
+            raise PresetError.of("a sensor among the parts", f"{tuple(parts)}", "Leave parts out for all.")
         self.config = config
         self.name, self.weights = "unnamed", "random"
         self.modalities = tuple(name for name in SENSORS if name in parts)
@@ -63,6 +68,11 @@ class MultiModalModel(nn.Module):
     def device(self) -> torch.device:
         """Where the weights are."""
         return next(self.parameters()).device
+
+    @property
+    def provenance(self) -> str:
+        """Preset and weights, for what is made with the model."""
+        return f"{self.name}, weights {self.weights}"
 
     def channels(self, name: str) -> int:
         """Bands the model reads of a modality."""
@@ -88,8 +98,8 @@ class MultiModalModel(nn.Module):
         Raises:
             SampleError: No modality, shapes that do not fit, sensors on different grids, no valid date.
         """
-        sample = {name: value.to(self.device) for name, value in sample.items()}
         present = self.check(sample)
+        sample = {name: sample[name].to(self.device) for name in KEYS if name in sample}
         maps, plain, dated = {}, {}, {}
         for name in present:
             maps[name], encoded = self.encode(name, sample)
@@ -177,7 +187,7 @@ class MultiModalModel(nn.Module):
             for part, training in modes.items():
                 part.training = training
         best = features.fused if features.context is None else features.context
-        return scene.sky.to_map(best[0].float().cpu().numpy(), model=f"{self.name}, weights {self.weights}")
+        return scene.sky.to_map(best[0].float().cpu().numpy(), model=self.provenance)
 
 
 def single_sensor(maps: dict[str, list[Tensor]], cells: dict[str, Tensor], valid: Tensor) -> Features:

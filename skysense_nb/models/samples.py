@@ -26,6 +26,9 @@ def check_sample(
         SampleError: No modality, shapes that do not fit, no valid date, values that are not finite.
     """
     named = [name for name in SENSORS if name in sample]
+    for key in (f"{name}{end}" for name in named for end in ("", "_day", "_valid")):
+        if key in sample and not isinstance(sample[key], Tensor):
+            raise SampleError.of(f"a tensor as {key}", type(sample[key]).__name__, "Build it with scene.sky.to_sample.")
     if not named:
         raise SampleError.of(
             "at least one of hr, s2, s1", f"keys {sorted(sample)}", "Build it with scene.sky.to_sample."
@@ -54,13 +57,15 @@ def check_sample(
 def check_modality(name: str, sample: dict[str, Tensor], channels: int, dated: bool) -> None:
     """Refuses a modality whose tensors do not fit the model or each other."""
     images = sample[name]
-    if images.ndim != 5 or images.shape[2] != channels:
+    if images.ndim != 5 or images.shape[2] != channels or 0 in (len(images), *images.shape[3:]):
         raise SampleError.of(f"{name} as B T {channels} H W", f"shape {tuple(images.shape)}", "Check axes and bands.")
     for key in (f"{name}_day", f"{name}_valid"):
         if key in sample and sample[key].shape != images.shape[:2]:
             raise SampleError.of(
                 f"{key} as B T = {tuple(images.shape[:2])}", f"{tuple(sample[key].shape)}", "One value per image."
             )
+    if f"{name}_valid" in sample and sample[f"{name}_valid"].dtype != torch.bool:
+        raise SampleError.of(f"{name}_valid as bool", str(sample[f"{name}_valid"].dtype), "Convert it with .bool().")
     if f"{name}_day" in sample and not calendar_days(sample[f"{name}_day"]):
         raise SampleError.of(f"{name}_day as whole days 0–364", "others", "Pass the day of the year minus one.")
     if dated and f"{name}_day" not in sample:

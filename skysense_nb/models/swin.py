@@ -60,11 +60,12 @@ class SwinBlock(nn.Module):
         drop: float,
         extra_norm: bool = False,
         pad_small_map: bool = True,
+        ratio: float = 4.0,
     ) -> None:
         super().__init__()
         self.attn = ShiftedWindowAttention(width, heads, window, shift, pad_small_map)
         self.norm1 = nn.LayerNorm(width)
-        self.ffn = FeedForward(width)
+        self.ffn = FeedForward(width, ratio)
         self.norm2 = nn.LayerNorm(width)
         self.norm3 = nn.LayerNorm(width) if extra_norm else None
         self.drop_path = DropPath(drop)

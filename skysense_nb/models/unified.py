@@ -1,13 +1,14 @@
 """The unified backbone of SkySense V2 (Zhang et al., ICCV 2025): one set of blocks for three sensors.
 
-Published and built as published: the four stages with their widths and depths, Swin V2 blocks in stages 1–2 and
+Known of the paper, and built so: the four stages with their widths and depths, Swin V2 blocks in stages 1–2 and
 plain blocks with global attention in stages 3–4, heads 32 wide, one tokeniser per sensor with patches of 4 × 4,
 adaptive patch merging, four prompt tokens per sensor in stages 3 and 4, experts in place of chosen feed-forwards.
 
-Not published, so our choice: how the plain blocks know positions (a learned table per stage, 56 × 56 and 28 × 28,
-resized to the grid), that their branches are scaled (LayerScale), a last norm. Together these three happen to fill
-the gap between what is known and the 661.40 million of the paper's table; hundreds of other choices fill it as well,
-so the agreement proves nothing. The prompts are plain learned tokens, 0.05 of the 9.94 million the table lists.
+We found nothing on the following, so it is our choice: how the plain blocks know positions (a learned table per
+stage, 56 × 56 and 28 × 28, resized to the grid), that their branches are scaled (LayerScale), a last norm, and
+stochastic depth. The first three were chosen, among hundreds of sets that fit, to fill the gap between what is known
+and the 661.40 million of the paper's table, so that agreement proves nothing. The prompts are plain learned tokens,
+0.05 of the 9.94 million the table lists.
 `counts.published_table_v2` has the arithmetic.
 """
 
@@ -19,7 +20,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from skysense_nb.errors import ParameterError
+from skysense_nb.errors import ParameterError, PresetError
 from skysense_nb.layers import (
     AdaptivePatchMerging,
     Experts,
@@ -44,7 +45,9 @@ class UnifiedConfig:
         embed_dims: Width of stage 1; it doubles from stage to stage.
         depths: Blocks of each stage; blocks are counted through all stages, from 0.
         hr_channels, s2_channels, s1_channels: Bands of each sensor.
+        patch_size: Side of the patches of all tokenisers, in pixels.
         head_width: Channels of an attention head, in every block.
+        mlp_ratio: The hidden layer of a feed-forward is this many times as wide.
         window_size: Side of the windows of stages 1 and 2, in tokens.
         prompts: Prompt tokens per sensor, separately in stages 3 and 4.
         position_sides: Grid sides of the position tables of stages 3 and 4; our choice.
@@ -71,6 +74,20 @@ class UnifiedConfig:
     expert_blocks: tuple[int, ...] = ()
     drop_path_rate: float = 0.2
 
+    def __post_init__(self) -> None:
+        blocks = self.expert_blocks
+        rules = {
+            "four depths of at least 1": len(self.depths) == 4 and min(self.depths) > 0,
+            "two position_sides of at least 1": len(self.position_sides) == 2 and min(self.position_sides) > 0,
+            "sizes of at least 1": min(self.embed_dims, self.head_width, self.patch_size, self.window_size) > 0,
+            "embed_dims that divide by head_width": self.head_width > 0 and self.embed_dims % self.head_width == 0,
+            "experts of at least 1 and prompts of at least 0": self.experts > 0 and self.prompts >= 0,
+            f"expert_blocks among 0–{sum(self.depths) - 1}, each once": len(set(blocks)) == len(blocks)
+            and set(blocks) <= set(range(sum(self.depths))),
+        }
+        if broken := [rule for rule, kept in rules.items() if not kept]:
+            raise PresetError.of(broken[0], f"{self}", "Change the configuration.")
+
     @property
     def widths(self) -> tuple[int, ...]:
         """Channels of each stage."""
@@ -79,6 +96,17 @@ class UnifiedConfig:
     def channels(self, modality: str) -> int:
         """Bands of a sensor."""
         return getattr(self, f"{modality}_channels")
+
+
+def check_stride(stride: int) -> int:
+    """The stride, if HR can end there.
+
+    Raises:
+        ParameterError: It cannot.
+    """
+    if stride not in MERGING or isinstance(stride, float):
+        raise ParameterError.of("an HR stride among 32, 16, 8, 4", repr(stride), "Choose one of these.")
+    return stride
 
 
 class LayerScale(nn.Module):
@@ -118,11 +146,13 @@ class LocalStage(nn.Module):
                 config.window_size,
                 shift=config.window_size // 2 if index % 2 else 0,
                 drop=drop,
+                ratio=config.mlp_ratio,
             )
             for index, drop in enumerate(drops)
         )
 
     def forward(self, x: Tensor, prompts: None, recompute: bool) -> Tensor:
+        """Maps B h w D to the same shape; these stages have no prompts."""
         for block in self.blocks:
             x = run_block(block, x, recompute=recompute)
         return x
@@ -215,14 +245,14 @@ class UnifiedBackbone(nn.Module):
             prompted: Whether the sensor's prompt tokens take part, as they do in the paper.
 
         Returns:
-            The map after each stage, B D h w, fine to coarse. Maps before the last have no norm in the paper's
-            table; they come out normalised without parameters.
+            The map after each stage, B D h w, fine to coarse; those before the last normalised without parameters.
 
         Raises:
-            ParameterError: Another stride.
+            ParameterError: Another stride, or a sensor the backbone was not built for.
         """
-        if stride not in MERGING:
-            raise ParameterError.of("an HR stride among 32, 16, 8, 4", str(stride), "Choose one of these.")
+        check_stride(stride)
+        if modality not in self.tokenisers:
+            raise ParameterError.of(f"a sensor among {', '.join(self.tokenisers)}", repr(modality), "Build it with it.")
         merges = MERGING[stride] if modality == "hr" else (False, False, False)
         x, maps = self.tokenisers[modality](image), []
         for index, stage in enumerate(self.stages):

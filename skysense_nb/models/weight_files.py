@@ -71,7 +71,8 @@ def open_weights(path: Path, role: str | None = None) -> WeightsFile:
     if not path.is_file():
         raise CheckpointError.of(f"a weights file at {path}", "no such file", "Check the path.")
     tensors, metadata = read_safetensors(path) if path.suffix == ".safetensors" else (read_torch(path), {})
-    form = role or recognise({strip(key): value for key, value in tensors.items()}, path)
+    own = metadata.get("format", "").startswith("skysense-nb")
+    form = "skysense-nb" if own else role or recognise({strip(key): value for key, value in tensors.items()}, path)
     renamed = {key: rename(strip(key), form) for key in tensors}
     original = {new: old for old, new in renamed.items()}
     if twice := [key for key, new in renamed.items() if original[new] != key]:

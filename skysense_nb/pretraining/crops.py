@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from skysense_nb.errors import ParameterError, SampleError
+from skysense_nb.layers.window_attention import full_precision
 from skysense_nb.pretraining.disturbances import disturb, kornia_operations
 from skysense_nb.sensors import DAYS_IN_TABLE, HR_PIXELS_PER_CELL, SENSORS
 
@@ -146,8 +147,9 @@ def make_views(sample: dict[str, Tensor], plan: CropPlan, generator: torch.Gener
         kornia_operations()  # its absence shows at once, not in the first step that blurs
     sizes = [plan.global_cells] * 2 + [plan.local_cells] * plan.local_views
     views = [crop(sample, ground, cells, plan, generator) for cells in sizes]
-    for number, view in enumerate(views):
-        disturb(view.sample, plan, min(number, 2), generator)
+    with full_precision(views[0].origin.device):
+        for number, view in enumerate(views):
+            disturb(view.sample, plan, min(number, 2), generator)
     return Views(views[0], views[1], views[2:])
 
 

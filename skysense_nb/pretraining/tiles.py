@@ -220,7 +220,7 @@ def open_tiles(folder: str | Path, cells: int = 16) -> Dataset:
         SampleError: It holds neither.
 
     Example:
-        >>> folder = write_tiles("tiles", SyntheticPlaces(cells=4, s2_dates=1, s1_dates=1), count=1)
+        >>> folder = write_tiles("whole", SyntheticPlaces(cells=4, s2_dates=1, s1_dates=1), count=1)
         >>> len(open_tiles(folder))
         1
     """

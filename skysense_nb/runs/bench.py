@@ -1,6 +1,7 @@
 """How fast the modules are on this machine: latency, FLOPs, share of a measured matrix product, peak memory.
 
-Every figure is measured in the same process on random weights (arithmetic does not depend on what was learned).
+Every figure is measured in the same process on random weights (what was learned changes no arithmetic, except which
+experts of a mixture get tokens).
 FLOPs are counted on the meta device, two per multiply-add; the ceiling is a large matrix product timed here.
 """
 

@@ -1,7 +1,7 @@
 """What a mixture of experts costs beside the dense feed-forward it replaces, and what other ways of running it cost.
 
 Reading each token once keeps the cost of the dense layer however many experts there are; the loop that lets every
-expert read every token, the form found most often in public code, pays for all of them.
+expert read every token, pays for all of them.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from skysense_nb.errors import ParameterError
 from skysense_nb.layers import FeedForward
 from skysense_nb.layers.experts import Experts, feed_forward
 from skysense_nb.runs.bench import random_module, time_call
-from skysense_nb.runtime import choose_device, choose_precision
+from skysense_nb.runtime import PRECISIONS, choose_device, choose_precision
 
 
 @dataclass(frozen=True)
@@ -120,6 +120,7 @@ def bench_experts(
         raise ParameterError.of("sizes of at least one", got, "Ask for more.")
     where = choose_device(device)
     dtype = choose_precision(precision, where)
+    precision = next(name for name, kind in PRECISIONS.items() if kind == dtype)
     inputs = torch.randn(tokens, width, device=where, dtype=dtype)
     module = random_module(lambda: Experts(width, experts=experts), where, dtype)
     forms = {

@@ -9,6 +9,7 @@ from functools import partial
 
 from torch import Tensor, nn
 
+from skysense_nb.errors import ParameterError
 from skysense_nb.layers import PixelShuffleLift
 from skysense_nb.models.family import Config
 from skysense_nb.models.fusion import FusionTransformer
@@ -50,7 +51,7 @@ class OneSensor(nn.Module):
 
 
 def modules(config: Config, geometry: Geometry) -> Iterator[Part]:
-    """Every part of a model, HR first."""
+    """The parts of a model that cost time, HR first; V2's linear layer behind HR is left out."""
     side, tokens = geometry.cells, 1 + geometry.s2_dates + geometry.s1_dates
     yield hr_path(config, geometry)
     for name, dates in (("s2", geometry.s2_dates), ("s1", geometry.s1_dates)):
@@ -71,6 +72,8 @@ def hr_path(config: Config, geometry: Geometry) -> Part:
     if isinstance(config, SkySenseV2Config):
         build = partial(one_sensor, config, "hr", geometry.hr_stride)
         return "HR encoder", reads, build, shape
+    if geometry.hr_stride != HR_PIXELS_PER_CELL:
+        raise ParameterError.of("hr_stride 32 for a v1 model", str(geometry.hr_stride), "Only V2 ends finer.")
     return "HR encoder", reads, lambda: SwinEncoder(config.hr), shape
 
 

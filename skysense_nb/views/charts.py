@@ -82,7 +82,7 @@ def bars_figure(groups: Mapping[str, Mapping[str, float]], quantity: str, limit:
         >>> bars_figure({"stage 3": {"with": 0.9, "without": 0.8}}, "accuracy")
         <Figure size 600x300 with 1 Axes>
     """
-    figure, (ax,) = panels(1)
+    figure, (ax,) = panels(min(len(groups), 1))
     figure.set_size_inches(max(6.0, 1.6 * len(groups)), 3.0)
     cases = list(next(iter(groups.values())))
     width = 0.8 / len(cases)

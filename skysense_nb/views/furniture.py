@@ -37,6 +37,8 @@ def panels(
 
     The figure is closed for pyplot, so a notebook shows it once: as the value of the cell.
     """
+    if count < 1:
+        raise SceneError.of("something to draw", "nothing", "Pass at least one map, curve or group.")
     columns = min(columns, count)
     rows = -(-count // columns)
     height = rows * (panel_inches + title_inches) + below

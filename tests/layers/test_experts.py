@@ -375,3 +375,12 @@ def test_balance_loss_spreads_the_tokens():
     assert before.max() > 350
     assert after.max() < 200
     assert balance_loss(gate(x)) < 1.1
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32])
+def test_upcycled_tokens_are_spread_in_every_dtype(dtype):
+    torch.manual_seed(0)
+    dense, tokens = FeedForward(32).to(dtype), torch.randn(2000, 32).to(dtype)
+    experts = Experts.from_feed_forward(dense, experts=8)
+    assert torch.bincount(experts.gate(tokens).expert, minlength=8).min() > 20
+    assert torch.allclose(experts(tokens).float(), dense(tokens).float(), rtol=2e-2, atol=2e-3)

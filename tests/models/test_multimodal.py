@@ -212,6 +212,9 @@ def test_geo_context_is_put_beside_the_cells(config):
         ({"s2": torch.full((2, 3, 10, 8, 8), torch.nan)}, "Expected finite values in s2, got NaN or infinity."),
         ({"s2_day": torch.full((2, 3), 400)}, "Expected s2_day as whole days 0–364, got others."),
         ({"s2_day": torch.zeros(2, 3)}, "Expected s2_day as whole days 0–364, got others."),
+        ({"s2_valid": torch.ones(2, 3)}, "Expected s2_valid as bool, got torch.float32."),
+        ({"s1": torch.zeros(2, 2, 2, 0, 8)}, "Expected s1 as B T 2 H W, got shape (2, 2, 2, 0, 8)."),
+        ({"s1_day": [[1, 2], [3, 4]]}, "Expected a tensor as s1_day, got list."),
     ],
 )
 def test_bad_samples(model, change, message):
@@ -228,6 +231,18 @@ def test_a_sample_without_any_valid_date_is_named(model):
     assert str(error.value) == (
         "Expected a valid date in every sample, got none in sample 1. Drop it or accept more dates."
     )
+
+
+def test_what_a_model_does_not_read_is_left_alone(model):
+    sample = make_sample(batch=1, cells=1)
+    close(model.features(sample | {"name": "here", "land_cover": None}).fused, model.features(sample).fused)
+
+
+def test_a_model_without_sensors_is_refused():
+    with pytest.raises(PresetError, match=r"Expected a sensor among the parts, got \('fusion',\)"):
+        load("skysense-tiny", parts=("fusion",))
+    with pytest.raises(PresetError, match="Expected the name of a preset"):
+        load(5)
 
 
 def test_unknown_preset_and_part():

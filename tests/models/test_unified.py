@@ -141,6 +141,17 @@ def test_heads_are_32_wide_in_every_block():
     assert heads == [11, 11, 22, 22] + [44] * 18 + [88] * 2
 
 
+def test_the_ratio_counts_in_every_stage():
+    config = UnifiedConfig(embed_dims=16, depths=(1, 1, 1, 1), head_width=8, mlp_ratio=2.0)
+    backbone = UnifiedBackbone(config)
+    assert [backbone.block(i).ffn.layers[1].in_features for i in range(4)] == [32, 64, 128, 256]
+
+
+def test_a_sensor_it_was_not_built_for_is_refused(backbone):
+    with pytest.raises(ParameterError, match="Expected a sensor among hr, s2, s1, got 'lidar'"):
+        backbone(torch.randn(1, 3, 8, 8), "lidar")
+
+
 def test_the_tiny_preset_has_the_shape_of_the_large_one():
     small, large = V2_TINY.backbone, UnifiedConfig()
     assert (small.patch_size, small.window_size, small.prompts, small.head_width) == (

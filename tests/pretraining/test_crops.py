@@ -345,3 +345,15 @@ def test_a_seed_means_the_same_views_on_a_gpu():
         assert torch.equal(one.origin, other.origin.cpu())
         assert torch.equal(one.sample["s2_day"], other.sample["s2_day"].cpu())
         assert all(torch.allclose(one.sample[name], other.sample[name].cpu(), atol=1e-4) for name in ("hr", "s2", "s1"))
+
+
+def test_autocast_changes_no_view():
+    tiles = {"hr": torch.rand(2, 1, 3, 128, 128), "s2": torch.rand(2, 2, 10, 4, 4), "s1": torch.rand(2, 2, 2, 4, 4)}
+    plan = CropPlan(global_cells=3, local_cells=2, s2_dates=2, s1_dates=1, blur=(1, 1, 1), solarise=(1, 1, 1))
+    plain = make_views(tiles, plan, torch.Generator().manual_seed(0))
+    with torch.autocast("cpu", torch.bfloat16):
+        cast = make_views(tiles, plan, torch.Generator().manual_seed(0))
+    for one, other in zip(
+        (plain.first, plain.second, *plain.local), (cast.first, cast.second, *cast.local), strict=True
+    ):
+        assert all(torch.equal(one.sample[name], other.sample[name]) for name in one.sample)

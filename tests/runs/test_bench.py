@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from skysense_nb.errors import PresetError
+from skysense_nb.errors import ParameterError, PresetError
 from skysense_nb.models import preset
 from skysense_nb.models.presets import TINY
 from skysense_nb.runs.bench import bench, bench_hr_strides, count_gflop, matrix_product_rate
@@ -84,3 +84,5 @@ def test_finer_maps_of_v2_cost_more():
     assert [row.gflop for row in rows] == sorted(row.gflop for row in rows)
     assert rows[3].gflop > 5 * rows[0].gflop
     assert len({row.parameters_m for row in rows}) == 1
+    with pytest.raises(ParameterError, match="Expected hr_stride 32 for a v1 model, got 16"):
+        bench_hr_strides("skysense-tiny", cells=2, device="cpu", rounds=1)

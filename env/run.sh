@@ -13,7 +13,8 @@ usage: bash env/run.sh VERB
   shell [COMMAND...]       a shell, or one command, inside the environment
 
 The first call creates .venv (about 7 GB). Later calls install nothing unless a pin changed.
-SKYSENSE_PYTHON names the Python to use, SKYSENSE_DISK_GB the free disk asked for (8).
+SKYSENSE_PYTHON names the Python to use, SKYSENSE_DISK_GB the free disk asked for (8),
+SKYSENSE_TEST_PROCESSES how many processes share the tests (2).
 TEXT
 }
 
@@ -160,7 +161,7 @@ main() {
         ensure_chromium
         cd "$ROOT"
         export OMP_NUM_THREADS="${OMP_NUM_THREADS:-1}"
-        exec python -m pytest -rs "$@"
+        exec python -m pytest -rs --numprocesses "${SKYSENSE_TEST_PROCESSES:-2}" --dist loadfile "$@"
         ;;
     shell)
         if (($#)); then exec "$@"; fi

@@ -1,4 +1,4 @@
-"""The command line: `skysense-nb list | run | doctor | bench`.
+"""The command line: `skysense-nb list | run | doctor | bench | pretrain`.
 
 A mistake of the user prints one sentence and exits 2; a notebook that failed exits 1. Heavy imports wait
 inside the commands that need them, so that `list` and `--help` answer at once.
@@ -118,6 +118,33 @@ def bench_command(
             print(row)
     if as_json:
         print_json([row.to_dict() for row in rows])
+
+
+@app.command("pretrain")
+def pretrain_command(
+    recipe: Annotated[Path | None, typer.Argument(help="YAML file with a recipe; none: the defaults.")] = None,
+    out: Annotated[Path, typer.Option(help="Folder of the run; a run found there goes on.")] = Path("runs/pretraining"),
+    steps: Annotated[int | None, typer.Option(help="Optimiser steps, instead of the recipe's.")] = None,
+    accelerator: Annotated[str, typer.Option(help="auto, cpu or gpu.")] = "auto",
+    devices: Annotated[int, typer.Option(help="Processes on this machine.")] = 1,
+    nodes: Annotated[int, typer.Option(help="Machines, as torchrun or SLURM started them.")] = 1,
+    strategy: Annotated[str, typer.Option(help="auto, ddp or fsdp.")] = "auto",
+    as_json: AsJson = False,
+) -> None:
+    """Pre-train a model, or go on with a run that was stopped."""
+    from skysense_nb.pretraining.recipe import Recipe, read_recipe
+    from skysense_nb.pretraining.run import pretrain
+
+    changes = {} if steps is None else {"steps": steps}
+    chosen = read_recipe(recipe, **changes) if recipe else Recipe(**changes)
+    machine = {"accelerator": accelerator, "devices": devices, "nodes": nodes, "strategy": strategy}
+    done = pretrain(chosen, out, **machine, progress=sys.stderr.isatty() and not as_json)
+    last = done.curves().iloc[-1]
+    told = {"folder": done.folder, "complete": done.complete, "steps": int(last.name), "loss": float(last["loss"])}
+    if as_json:
+        print_json(told)
+        return
+    print(f"{told['steps']} steps, loss {told['loss']:.3g}. Weights in {done.folder / 'model.safetensors'}")
 
 
 def main() -> None:

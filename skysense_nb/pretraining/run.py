@@ -20,6 +20,9 @@ from skysense_nb.pretraining.module import Pretraining
 from skysense_nb.pretraining.recipe import Recipe
 from skysense_nb.runtime import seed_everything
 
+HARMLESS = ".*does not have many workers.*|.*not resumable.*|.*max_epochs.*|.*LeafSpec.*"
+"""Lightning's warnings about what is meant to be so."""
+
 PRECISIONS = {"fp32": "32-true", "bf16": "bf16-mixed"}
 
 
@@ -59,7 +62,7 @@ class Warner(Callback):
         words = module.collapse.words()
         if words and words not in self.said:
             self.said.add(words)
-            warnings.warn(f"Step {trainer.global_step}: {words}", stacklevel=2)
+            print(f"Step {trainer.global_step}: {words}")
 
 
 class Progress(TQDMProgressBar):
@@ -128,7 +131,7 @@ def pretrain(
         default_root_dir=folder,
     )
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message=".*does not have many workers.*|.*not resumable.*|.*max_epochs.*")
+        warnings.filterwarnings("ignore", message=HARMLESS)
         trainer.fit(module, ckpt_path=last if last.exists() else None)
     complete = trainer.global_step >= recipe.steps
     teacher = module.networks.teacher.eval()

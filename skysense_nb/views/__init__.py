@@ -9,6 +9,7 @@ a model made of the place; `quiet_map` and `add_overlay` put a picture on a map 
 from skysense_nb.views.charts import bars_figure, curves_figure, share_figure
 from skysense_nb.views.clicks import SimilarityMap, similarity_map
 from skysense_nb.views.composites import cloud_overlay, composite, stretch_limits
+from skysense_nb.views.crop_figures import crops_figure
 from skysense_nb.views.features import pca_rgb, similarity
 from skysense_nb.views.furniture import describe
 from skysense_nb.views.map_figures import features_figure, label_figure, similarity_figure
@@ -25,6 +26,7 @@ __all__ = [
     "bars_figure",
     "cloud_overlay",
     "composite",
+    "crops_figure",
     "curves_figure",
     "describe",
     "expert_maps_figure",

@@ -16,8 +16,6 @@ from skysense_nb.pretraining.module import Pretraining, mixed
 from skysense_nb.pretraining.run import pretrain
 from skysense_nb.pretraining.tiles import write_tiles
 
-pytestmark = pytest.mark.filterwarnings("ignore:.*LeafSpec.*")
-
 
 @pytest.fixture(scope="module")
 def recipe(tmp_path_factory):
@@ -151,3 +149,14 @@ def test_vectors_have_no_weight_decay(recipe):
     assert [group["weight_decay"] for group in groups] == [recipe.weight_decay, 0.0]
     assert {p.ndim for p in groups[1]["params"]} <= {0, 1}
     assert all(p.ndim > 1 for p in groups[0]["params"])
+
+
+def test_a_collapse_is_told_in_words_once(recipe, tmp_path, capsys):
+    collapsed = replace(recipe, steps=20, warmup=1, batch=1, accumulate=1, terms=Terms(pixel=0, object=0), save_every=100)
+
+    class Alarm(Callback):
+        def on_after_backward(self, trainer, module):
+            module.collapse.words = lambda: "Everything is alike."
+
+    pretrain(collapsed, tmp_path, accelerator="cpu", progress=False, callbacks=[Alarm()])
+    assert capsys.readouterr().out.count("Step 10: Everything is alike.") == 1

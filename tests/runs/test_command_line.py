@@ -82,3 +82,19 @@ def test_doctor_without_a_path_describes_the_machine(series):
 
 def test_help_answers_for_every_command(series):
     assert all(word in call(series, "--help").stdout for word in ("list", "run", "doctor"))
+
+
+def test_pretrain_runs_a_recipe_and_goes_on(series):
+    (series / "recipe.yaml").write_text(
+        "{steps: 1, batch: 1, tile_cells: 2, tile_s2_dates: 1, tile_s1_dates: 1, save_every: 1, prototypes: 8,"
+        " views: {global_cells: 2, local_views: 0, s2_dates: 1, s1_dates: 1}}"
+    )
+    options = ("pretrain", "recipe.yaml", "--out", "made", "--accelerator", "cpu")
+    done = call(series, *options)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("1 steps, loss ")
+    told = json.loads(call(series, *options, "--json").stdout)
+    assert (told["complete"], told["steps"]) == (True, 1)
+    refused = call(series, *options, "--steps", "2")
+    assert refused.returncode == 2
+    assert "Expected the recipe the run began with, got steps 2 instead of 1." in refused.stderr

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -27,7 +28,7 @@ CELLS_AT_ONCE = 16_384
 """Ground cells fused together: bounds memory, and stays below the batch that GPU attention kernels take."""
 
 
-class MultiModalModel(nn.Module):
+class MultiModalModel(nn.Module, ABC):
     """Encoders in space, then one transformer over the sensors and dates of each ground cell.
 
     Takes any non-empty subset of the three modalities with any number of dates. A date marked invalid changes
@@ -74,17 +75,17 @@ class MultiModalModel(nn.Module):
         """Preset and weights, for what is made with the model."""
         return f"{self.name}, weights {self.weights}"
 
+    @abstractmethod
     def channels(self, name: str) -> int:
         """Bands the model reads of a modality."""
-        raise NotImplementedError
 
+    @abstractmethod
     def encode_images(self, name: str, images: Tensor) -> list[Tensor]:
         """Maps of images of one modality (n C H W), each n D h w, the deepest last."""
-        raise NotImplementedError
 
+    @abstractmethod
     def spread(self, name: str, deepest: Tensor) -> Tensor:
         """Brings a deepest map (n D h w) to ground cells; to the fusion's width if there is a fusion."""
-        raise NotImplementedError
 
     def features(self, sample: dict[str, Tensor], *, attention: bool = False, cells: bool = False) -> Features:
         """Everything the model knows about a batch.

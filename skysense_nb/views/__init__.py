@@ -16,7 +16,7 @@ from skysense_nb.views.map_figures import features_figure, label_figure, similar
 from skysense_nb.views.maps import add_footprint, add_overlay, quiet_map
 from skysense_nb.views.model_figures import attention_figure, spread_figure, stages_figure
 from skysense_nb.views.scene_figures import scene_figure, series_figure, spectra_figure
-from skysense_nb.views.token_figures import expert_maps_figure, token_grids_figure
+from skysense_nb.views.token_figures import choices_figure, token_grids_figure
 
 __all__ = [
     "SimilarityMap",
@@ -24,12 +24,12 @@ __all__ = [
     "add_overlay",
     "attention_figure",
     "bars_figure",
+    "choices_figure",
     "cloud_overlay",
     "composite",
     "crops_figure",
     "curves_figure",
     "describe",
-    "expert_maps_figure",
     "features_figure",
     "label_figure",
     "pca_rgb",

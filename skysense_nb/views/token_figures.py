@@ -1,4 +1,4 @@
-"""Figures of tokens: the grid each sensor has at each stage, and which expert read which token."""
+"""Figures of tokens: the grid each sensor has at each stage, and what each token was given to."""
 
 from __future__ import annotations
 
@@ -42,25 +42,26 @@ def token_grids_figure(
     return set_description(figure, f"Token grids over {size_m:g} m of ground, by stage: {'; '.join(told)}.")
 
 
-def expert_maps_figure(choices: Mapping[str, np.ndarray], experts: int) -> Figure:
-    """Which expert read each token, one map per title.
+def choices_figure(choices: Mapping[str, np.ndarray], count: int, word: str = "expert") -> Figure:
+    """What each token was given to, such as an expert or an object, one map per title.
 
     Args:
-        choices: Per title a map (h, w) of expert numbers, −1 where there is none.
-        experts: How many experts there are.
+        choices: Per title a map (h, w) of numbers from 0, −1 where there is none.
+        count: How many there are to choose from.
+        word: What is chosen, for the legend.
 
     Example:
-        >>> expert_maps_figure({"HR, block 9": np.array([[0, 1], [1, 1]])}, experts=2)
+        >>> choices_figure({"HR, block 9": np.array([[0, 1], [1, 1]])}, count=2)
         <Figure size 300x335 with 1 Axes>
     """
     figure, axes = panels(len(choices))
-    colours = class_colours(experts, PALETTE[:experts])
+    colours = class_colours(count, PALETTE[:count])
     coloured = ListedColormap([NO_LABEL_GREY, *colours])
     shares = []
     for ax, (title, chosen) in zip(axes, choices.items(), strict=True):
         rows, columns = chosen.shape
-        show(ax, chosen, (float(columns), float(rows)), title, cmap=coloured, vmin=-1.5, vmax=experts - 0.5)
-        counts = np.bincount(chosen[chosen >= 0].ravel(), minlength=experts)
-        shares.append(f"{title}: expert {counts.argmax() + 1} has {counts.max() / max(counts.sum(), 1):.0%}")
-    legend(axes[min(len(axes), 4) - 1], [f"expert {number + 1}" for number in range(experts)], colours)
-    return set_description(figure, f"Chosen experts. {'; '.join(shares)}.")
+        show(ax, chosen, (float(columns), float(rows)), title, cmap=coloured, vmin=-1.5, vmax=count - 0.5)
+        counts = np.bincount(chosen[chosen >= 0].ravel(), minlength=count)
+        shares.append(f"{title}: {word} {counts.argmax() + 1} has {counts.max() / max(counts.sum(), 1):.0%}")
+    legend(axes[min(len(axes), 4) - 1], [f"{word} {number + 1}" for number in range(count)], colours)
+    return set_description(figure, f"Chosen {word}s. {'; '.join(shares)}.")

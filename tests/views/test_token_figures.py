@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from skysense_nb.views import describe, expert_maps_figure, token_grids_figure
+from skysense_nb.views import describe, choices_figure, token_grids_figure
 
 
 def test_lines_stand_between_tokens():
@@ -16,9 +16,11 @@ def test_lines_stand_between_tokens():
 
 
 def test_each_expert_has_its_colour_and_invalid_dates_are_grey():
-    figure = expert_maps_figure({"a": np.array([[0, 1], [-1, 1]])}, experts=2)
+    figure = choices_figure({"a": np.array([[0, 1], [-1, 1]])}, count=2)
     image = figure.axes[0].images[0]
     colours = image.cmap(image.norm(np.array([-1, 0, 1])))
     assert len({tuple(colour) for colour in colours}) == 3
     assert np.allclose(colours[0][:3], 0xDD / 255)
     assert describe(figure) == "Chosen experts. a: expert 2 has 67%."
+    objects = choices_figure({"a": np.array([[0]])}, count=1, word="object")
+    assert [text.get_text() for text in objects.axes[0].get_legend().get_texts()] == ["object 1"]

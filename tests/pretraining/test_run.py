@@ -152,7 +152,8 @@ def test_vectors_have_no_weight_decay(recipe):
 
 
 def test_a_collapse_is_told_in_words_once(recipe, tmp_path, capsys):
-    collapsed = replace(recipe, steps=20, warmup=1, batch=1, accumulate=1, terms=Terms(pixel=0, object=0), save_every=100)
+    single = {"batch": 1, "accumulate": 1, "warmup": 1, "save_every": 100}
+    collapsed = replace(recipe, steps=20, terms=Terms(pixel=0, object=0), **single)
 
     class Alarm(Callback):
         def on_after_backward(self, trainer, module):

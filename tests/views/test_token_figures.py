@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from skysense_nb.views import describe, choices_figure, token_grids_figure
+from skysense_nb.views import choices_figure, describe, token_grids_figure
 
 
 def test_lines_stand_between_tokens():

@@ -147,6 +147,31 @@ def pretrain_command(
     print(f"{told['steps']} steps, loss {told['loss']:.3g}. Weights in {done.folder / 'model.safetensors'}")
 
 
+@app.command("plan")
+def plan_command(
+    recipe: Annotated[
+        Path | None, typer.Argument(help="YAML file of a pre-training recipe; none: its defaults.")
+    ] = None,
+    preset: Annotated[str | None, typer.Option(help="Model; wins over the recipe, as the next two do.")] = None,
+    batch: Annotated[int | None, typer.Option(help="Tiles per step on each GPU.")] = None,
+    precision: Annotated[str | None, typer.Option(help="fp32 or bf16.")] = None,
+    gpus: Annotated[int, typer.Option(help="How many.")] = 1,
+    machine: Annotated[str, typer.Option(help="h200, a100, or here to measure this one.")] = "h200",
+    strategy: Annotated[str, typer.Option(help="auto, single, ddp or fsdp.")] = "auto",
+    as_json: AsJson = False,
+) -> None:
+    """Say what memory and time a pre-training run needs, before it is started."""
+    from skysense_nb.pretraining import machines, planner, read_recipe
+    from skysense_nb.pretraining.recipe import make_recipe
+
+    given = {"preset": preset, "batch": batch, "precision": precision}
+    changes = {name: value for name, value in given.items() if value is not None}
+    wanted = read_recipe(recipe, **changes) if recipe else make_recipe(changes)
+    print("Rehearsing a step ...", file=sys.stderr)
+    planned = planner.plan(wanted, machines.machine(machine), gpus, strategy)
+    print_json(planned.to_dict()) if as_json else print(planned)
+
+
 def main() -> None:
     """Runs the command line."""
     try:

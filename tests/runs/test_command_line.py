@@ -61,6 +61,8 @@ def test_a_failed_notebook_exits_1_and_says_where(series):
         (["run", "01", "-p", "seed=x"], "Expected seed as int, got 'x' (str). Its default is 0."),
         (["run", "01", "-f", "none.yaml"], "Expected a YAML file at none.yaml, got [Errno 2]"),
         (["doctor", "nothing.zarr"], "nothing.zarr"),
+        (["plan", "none.yaml"], "Expected a recipe at none.yaml, got no such file."),
+        (["plan", "--machine", "abacus"], "Expected a machine among h200, a100, here, got 'abacus'."),
     ],
 )
 def test_a_mistake_is_one_sentence_and_exits_2(series, arguments, message):
@@ -80,8 +82,20 @@ def test_doctor_without_a_path_describes_the_machine(series):
     assert f"python             {machine['python']}" in call(series, "doctor").stdout
 
 
+def test_plan_says_what_a_recipe_needs_and_options_win_over_it(series):
+    terms = "{object: 0, image: 0, alignment: 0}"
+    views = "{global_cells: 2, local_views: 0, s2_dates: 2, s1_dates: 1}"
+    (series / "mine.yaml").write_text(f"batch: 4\nterms: {terms}\nviews: {views}\n")
+    done = call(series, "plan", "mine.yaml", "--batch", "2", "--machine", "a100", "--gpus", "2", "--strategy", "fsdp")
+    assert done.returncode == 0
+    assert done.stdout.startswith("skysense-tiny on 2 × A100-80GB, fsdp · fp32 · 2 tiles at once\n")
+    told = json.loads(call(series, "plan", "mine.yaml", "--json").stdout)
+    assert (told["recipe"]["batch"], told["machine"]["name"], told["strategy"]) == (4, "H200", "single")
+    assert told["fits"] and told["total_gib"] == pytest.approx(sum(told["memory_gib"].values()))
+
+
 def test_help_answers_for_every_command(series):
-    assert all(word in call(series, "--help").stdout for word in ("list", "run", "doctor"))
+    assert all(word in call(series, "--help").stdout for word in ("list", "run", "doctor", "plan"))
 
 
 def test_pretrain_runs_a_recipe_and_goes_on(series):

@@ -102,17 +102,31 @@ def doctor_command(
 
 @app.command("bench")
 def bench_command(
-    preset: Annotated[str, typer.Argument(help="Model whose modules are measured.")] = "skysense",
+    preset: Annotated[
+        str | None, typer.Argument(help="Model to measure; none: skysense, or all that train here.")
+    ] = None,
     precision: Annotated[list[str] | None, typer.Option(help="fp32, bf16 or fp16, repeatable.")] = None,
     cells: Annotated[int, typer.Option(help="Ground cells a side; HR has 32 times as many pixels.")] = 8,
     device: Annotated[str, typer.Option(help="auto, cuda, mps or cpu.")] = "auto",
+    pretraining: Annotated[bool, typer.Option(help="Measure a pre-training step and its data, not modules.")] = False,
+    batch: Annotated[int, typer.Option(help="Tiles of that step.")] = 8,
+    recompute: Annotated[bool, typer.Option(help="Recompute activations in it.")] = False,
+    compiled: Annotated[bool, typer.Option(help="Compile its models.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Measure latency, operations and memory of every module on this machine."""
-    from skysense_nb.runs.bench import Geometry, bench
+    """Measure latency, operations and memory of every module on this machine, or a step of pre-training."""
+    if pretraining:
+        from skysense_nb.runs.bench_pretraining import bench_pretraining, chosen_recipes
 
+        recipes = chosen_recipes(preset, precision, recompute, cells=cells, batch=batch, device=device)
+        measured = bench_pretraining(recipes, compiled=compiled, device=device)
+    else:
+        from skysense_nb.runs.bench import Geometry, bench
+
+        precisions = tuple(precision or ("fp32", "bf16"))
+        measured = bench(preset or "skysense", geometry=Geometry(cells), precisions=precisions, device=device)
     rows = []
-    for row in bench(preset, geometry=Geometry(cells), precisions=tuple(precision or ("fp32", "bf16")), device=device):
+    for row in measured:
         rows.append(row)
         if not as_json:
             print(row)
@@ -122,16 +136,20 @@ def bench_command(
 
 @app.command("pretrain")
 def pretrain_command(
-    recipe: Annotated[Path | None, typer.Argument(help="YAML file with a recipe; none: the defaults.")] = None,
+    recipe: Annotated[
+        str | None, typer.Argument(help="YAML file, or skysense-tiny or skysense-v2-tiny; none: the defaults.")
+    ] = None,
     out: Annotated[Path, typer.Option(help="Folder of the run; a run found there goes on.")] = Path("runs/pretraining"),
     steps: Annotated[int | None, typer.Option(help="Optimiser steps, instead of the recipe's.")] = None,
     accelerator: Annotated[str, typer.Option(help="auto, cpu or gpu.")] = "auto",
     devices: Annotated[int, typer.Option(help="Processes on this machine.")] = 1,
     nodes: Annotated[int, typer.Option(help="Machines, as torchrun or SLURM started them.")] = 1,
     strategy: Annotated[str, typer.Option(help="auto, ddp or fsdp.")] = "auto",
+    card: Annotated[bool, typer.Option(help="Also measure the weights on held-out places and write a card.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Pre-train a model, or go on with a run that was stopped."""
+    from skysense_nb.pretraining.model_card import write_card
     from skysense_nb.pretraining.recipe import Recipe, read_recipe
     from skysense_nb.pretraining.run import pretrain
 
@@ -139,12 +157,16 @@ def pretrain_command(
     chosen = read_recipe(recipe, **changes) if recipe else Recipe(**changes)
     machine = {"accelerator": accelerator, "devices": devices, "nodes": nodes, "strategy": strategy}
     done = pretrain(chosen, out, **machine, progress=sys.stderr.isatty() and not as_json)
+    if done.module.global_rank:
+        return
     last = done.curves().iloc[-1]
     told = {"folder": done.folder, "complete": done.complete, "steps": int(last.name), "loss": float(last["loss"])}
     if as_json:
         print_json(told)
         return
     print(f"{told['steps']} steps, loss {told['loss']:.3g}. Weights in {done.folder / 'model.safetensors'}")
+    if card and done.complete:
+        print(f"Card in {write_card(done.folder, done.folder / 'card')}")
 
 
 @app.command("plan")

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import torch
 from safetensors.torch import save_file
+from torch import Tensor
 
 from skysense_nb.errors import CheckpointError, PresetError
 from skysense_nb.models.family import Config, build, config_from_json, config_to_json
@@ -24,18 +25,29 @@ from skysense_nb.models.skysense import SkySenseConfig
 from skysense_nb.models.weight_files import SEPARATE, WeightsFile, open_weights
 from skysense_nb.runtime import choose_device
 
-IGNORED = {"encoders.hr.mask_token": "used only by the pre-training of the published encoder"}
+IGNORED = {
+    "encoders.hr.mask_token": "used only by the pre-training of the published encoder",
+    "pretraining.": "used only by pre-training",
+}
+"""Beginnings of keys in files that may be left out, with the reason."""
+
+BUNDLED = Path(__file__).parent / "weights"
+"""Small weights that come with this package, each with a model card: how they were trained, and what they are worth."""
+
+Weights = str | Path | Mapping[str, str | Path] | None
 
 
 def load(
     name: str | Config | None = None,
-    weights: str | Path | Mapping[str, str | Path] | None = None,
+    weights: Weights = "bundled",
     *,
     parts: tuple[str, ...] = PARTS,
     seed: int = 0,
     device: str | torch.device = "cpu",
     dtype: torch.dtype = torch.float32,
     near_infrared: bool = False,
+    context: bool = False,
+    recompute: bool = False,
     allow_missing: tuple[str, ...] = (),
     ignore: tuple[str, ...] = (),
 ) -> tuple[MultiModalModel, Receipt]:
@@ -43,13 +55,16 @@ def load(
 
     Args:
         name: A preset, a configuration, or None to take the configuration from a file that `save` wrote.
-        weights: None for random weights; a file; a folder of separate files; `{"hr": path, "s2": path, …}`; or a
-            Hugging Face repository id `owner/name`.
+        weights: `bundled` for those that come with this package, random ones where a preset has none; `random` or
+            None; a file; a folder of separate files; `{"hr": path, "s2": path, …}`; or a Hugging Face repository id
+            `owner/name`.
         parts: What to build among `hr`, `s2`, `s1`, `fusion`.
         seed: Seed of random weights.
         device: Where to put the model; `auto` takes a GPU if there is one.
         dtype: Dtype of the parameters.
         near_infrared: Give the HR encoder a fourth band; R G B weights are widened, NIR starts as a copy of red.
+        context: Give a preset the geo-context whose prototypes the weights hold. Samples then need `lonlat`.
+        recompute: Recompute activations in the backward pass: less memory, about a third more time in training.
         allow_missing: Our keys (receipt spelling) that may be missing; they become zeros.
         ignore: Prefixes of keys in the files to leave out.
 
@@ -62,20 +77,21 @@ def load(
         CheckpointError: Any tensor missing, unexpected, or of another shape; a damaged or unsafe file.
 
     Example:
-        >>> model, receipt = load("skysense-tiny", seed=0)
+        >>> model, receipt = load("skysense-tiny", weights="random", seed=0)
         >>> print(receipt)
         Random weights, seed 0: nothing was loaded. Features show the architecture, not knowledge.
     """
+    weights = None if weights == "random" else bundled(name) if weights == "bundled" else weights
     files = [] if weights is None else open_all(weights)
     allow_missing, ignore = ((names,) if isinstance(names, str) else tuple(names) for names in (allow_missing, ignore))
-    config = config_for(name, files, near_infrared)
+    config = config_for(name, files, near_infrared, context)
     if weights is None:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            model, receipt = build(config, parts), Receipt(seed=seed)
+            model, receipt = build(config, parts, recompute), Receipt(seed=seed)
     else:
         with torch.device("meta"):
-            model = build(config, parts)
+            model = build(config, parts, recompute)
         receipt = fill(model, files, parts, dtype, near_infrared, allow_missing, ignore)
     saved_as = next((file.metadata["preset"] for file in files if "preset" in file.metadata), "custom")
     model.name = name if isinstance(name, str) else saved_as
@@ -85,14 +101,26 @@ def load(
     return model.to(device=where, dtype=dtype).eval(), receipt
 
 
-def config_for(name: str | Config | None, files: list[WeightsFile], near_infrared: bool) -> Config:
-    """The configuration asked for, which must be the one a file of ours was saved with."""
+def bundled(name: str | Config | None) -> Path | None:
+    """The weights of a preset that come with this package, None if it has none."""
+    path = BUNDLED / f"{name}.safetensors"
+    return path if isinstance(name, str) and path.is_file() else None
+
+
+def config_for(name: str | Config | None, files: list[WeightsFile], near_infrared: bool, context: bool) -> Config:
+    """The configuration asked for, which must be the one a file of ours was saved with, apart from its prototypes."""
     saved = next((config for file in files if (config := config_from_json(file.metadata))), None)
     if name is None and saved is None:
         raise PresetError.of(
             "a preset name", "none, and the weights carry no configuration", "Pass 'skysense' or another preset."
         )
     asked = preset(name) if isinstance(name, str) else name
+    prototypes = saved and saved.context
+    if context and not prototypes:
+        got = "weights without" if files else "random weights"
+        raise CheckpointError.of("weights that hold prototypes", got, "Leave context out.")
+    if asked is not None and asked.context is None and prototypes:
+        asked, saved = (replace(one, context=prototypes if context else None) for one in (asked, saved))
     if near_infrared:
         asked, saved = (one and widened_to_near_infrared(one) for one in (asked, saved))
     if asked is not None and saved is not None and asked != saved:
@@ -114,7 +142,7 @@ def widened_to_near_infrared(config: Config) -> Config:
     return replace(config, backbone=replace(config.backbone, hr_channels=4))
 
 
-def open_all(weights: str | Path | Mapping[str, str | Path]) -> list[WeightsFile]:
+def open_all(weights: Weights) -> list[WeightsFile]:
     """Opens what `weights` names: one file, a folder, files by part, or a Hugging Face repository."""
     if isinstance(weights, Mapping):
         if unknown := sorted(set(weights) - set(SEPARATE)):
@@ -175,6 +203,7 @@ def fill(
     receipt = match(model, used, dtype=dtype, allow_missing=allow_missing, names=origin)
     receipt.files = [(file.path.name, file.form, file.sha256) for file in files]
     receipt.ignored, receipt.widened = ignored, widened
+    receipt.training = " ".join(file.metadata.get("training", "") for file in files).strip()
     return receipt
 
 
@@ -182,8 +211,11 @@ def why_ignored(
     key: str, model: MultiModalModel, parts: tuple[str, ...], ignore: tuple[str, ...], origin: dict[str, str]
 ) -> str:
     """Why a tensor of a file may be left out; empty if it may not."""
-    if key in IGNORED:
-        return IGNORED[key]
+    for beginning, reason in IGNORED.items():
+        if key.startswith(beginning):
+            return reason
+    if key.startswith("context.") and model.config.context is None:
+        return "geo-context was not asked for"
     if ignore and (key.startswith(ignore) or origin[key].startswith(ignore)):
         return "left out by the caller"
     for prefix, owners in model.owners.items():
@@ -193,22 +225,44 @@ def why_ignored(
     return ""
 
 
-def save(model: MultiModalModel, path: str | Path) -> Path:
+def save(
+    model: MultiModalModel,
+    path: str | Path,
+    *,
+    dtype: torch.dtype | None = None,
+    training: str = "",
+    extra: Mapping[str, Tensor] | None = None,
+) -> Path:
     """Writes weights and configuration to a safetensors file, beside the target first and then renamed.
 
+    Args:
+        model: What to save.
+        path: Ends in `.safetensors`.
+        dtype: Of the floating-point numbers in the file; without it as they are.
+        training: One line on where the weights come from, which the receipt of `load` repeats.
+        extra: What pre-training needs beside the model, under keys that begin with `pretraining.`.
+
+    Raises:
+        CheckpointError: Another ending, or a place that cannot be written.
+
     Example:
-        >>> save(model, "mine.safetensors")                     # doctest: +SKIP
+        >>> model, _ = load("skysense-tiny", parts=("s1",))
+        >>> save(model, "mine.safetensors", dtype=torch.float16).name
+        'mine.safetensors'
     """
     path = Path(path)
     if path.suffix != ".safetensors":
         raise CheckpointError.of("a path that ends in .safetensors", path.name, "Rename it.")
     unfinished = path.with_name(f".{path.name}.unfinished")
     metadata = {"format": "skysense-nb 1", "preset": model.name} | config_to_json(model.config)
+    metadata |= {"training": training} if training else {}
+    content = {**model.state_dict(), **(extra or {})}
+    tensors = {key: value.detach().cpu().contiguous() for key, value in content.items()}
+    if dtype is not None:
+        tensors = {key: value.to(dtype) if value.is_floating_point() else value for key, value in tensors.items()}
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        save_file(
-            {key: value.detach().cpu().contiguous() for key, value in model.state_dict().items()}, unfinished, metadata
-        )
+        save_file(tensors, unfinished, metadata)
         os.replace(unfinished, path)
     except OSError as error:
         raise CheckpointError.of(f"a writable folder at {path.parent}", str(error), "Choose another place.") from error

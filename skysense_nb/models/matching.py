@@ -33,6 +33,8 @@ class Receipt:
         widened: Keys extended from R G B to R G B NIR.
         dtypes: Dtypes found in the files.
         dtype: Dtype of the loaded model.
+        seed: Of random weights.
+        training: Where the weights come from, as their file says.
     """
 
     files: list[tuple[str, str, str]] = field(default_factory=list)
@@ -44,6 +46,7 @@ class Receipt:
     dtypes: list[str] = field(default_factory=list)
     dtype: str = "float32"
     seed: int | None = None
+    training: str = ""
 
     @property
     def checksum(self) -> str:
@@ -58,7 +61,10 @@ class Receipt:
         lines = [f"{name}: recognised as {form}, sha256 {sha[:12]}…" for name, form, sha in self.files]
         counts = f"{len(self.matched)} tensors matched, {len(self.recomputed)} recomputed, {len(self.ignored)} ignored"
         lines.append(f"{counts}, 0 missing, 0 unexpected · {', '.join(self.dtypes)} → {self.dtype}")
-        lines += [f"  ignored {key}: {reason}" for key, reason in self.ignored.items()]
+        lines += [self.training] if self.training else []
+        for reason in dict.fromkeys(self.ignored.values()):
+            keys = [key for key, its_reason in self.ignored.items() if its_reason == reason]
+            lines.append(f"  ignored {keys[0]}{f' and {len(keys) - 1} more' if keys[1:] else ''}: {reason}")
         lines += [f"  zeros, as you allowed: {key}" for key in self.filled]
         lines += [f"  widened to R G B NIR (NIR starts as a copy of red): {key}" for key in self.widened]
         return "\n".join(lines)

@@ -76,12 +76,12 @@ class SwinBlock(nn.Module):
         return x if self.norm3 is None else self.norm3(x)
 
 
-def start_as_identity(module: nn.Module) -> None:
-    """Lets every branch of the Swin blocks inside start at zero, as Swin V2 does."""
+def start_branches(module: nn.Module, gain: float = 0.0) -> None:
+    """Lets every branch of the Swin blocks inside start with a gain: zero in Swin V2, a block is then the identity."""
     for block in module.modules():
         if isinstance(block, SwinBlock):
-            nn.init.zeros_(block.norm1.weight)
-            nn.init.zeros_(block.norm2.weight)
+            nn.init.constant_(block.norm1.weight, gain)
+            nn.init.constant_(block.norm2.weight, gain)
 
 
 class SwinStage(nn.Module):
@@ -138,7 +138,7 @@ class SwinEncoder(nn.Module):
         for stage in config.out_indices:
             self.add_module(f"norm{stage}", nn.LayerNorm(config.widths[stage]))
         start_small(self)
-        start_as_identity(self)
+        start_branches(self)
 
     def forward(self, image: Tensor) -> list[Tensor]:
         """Encodes images of any size.

@@ -30,7 +30,7 @@ from skysense_nb.layers import (
     run_block,
     start_small,
 )
-from skysense_nb.models.swin import SwinBlock, start_as_identity
+from skysense_nb.models.swin import SwinBlock, start_branches
 from skysense_nb.models.vit import TransformerLayer
 
 MERGING = {32: (True, True, True), 16: (True, True, False), 8: (True, False, False), 4: (False, False, False)}
@@ -224,7 +224,7 @@ class UnifiedBackbone(nn.Module):
         )
         self.norm = nn.LayerNorm(config.widths[-1])
         start_small(self)
-        start_as_identity(self)
+        start_branches(self)
         for tokens in self.prompts.parameters():
             nn.init.trunc_normal_(tokens, std=0.02)
         for index in config.expert_blocks:

@@ -63,18 +63,24 @@ class Alignment(nn.Module):
             "hr-s2", "hr-s1", "s2-s1" to a scalar fp32 each. Its mean over ranks is the joined batch's.
         """
         chosen = self.choose(next(iter(sources.values())).shape[2], generator)
-        cells, seen = {}, {}
-        for name in (name for name in self.projections if name in sources):
-            dates = sources[name] if chosen is None else sources[name][:, :, chosen.to(sources[name].device)]
-            pooled = mean_over_dates(dates, valid[name])  # B N D
-            cells[name] = F.normalize(self.projections[name](pooled).float(), dim=-1)
-            seen[name] = valid[name].any(1)  # B
+        if chosen is not None:
+            sources = {name: dates[:, :, chosen.to(dates.device)] for name, dates in sources.items()}
+        cells = self.embed(sources, valid)
+        seen = {name: valid[name].any(1) for name in cells}  # B
         pairs = {}
         for one, other in combinations(cells, 2):
             both = seen[one] & seen[other]
             rows = (cells[name][both].flatten(0, 1) for name in (one, other))
             pairs[f"{one}-{other}"] = contrast_places(*rows, self.temperature)
         return pairs
+
+    def embed(self, sources: dict[str, Tensor], valid: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Cells of each sensor in the common space: unit vectors B N C fp32, from the mean over its valid dates."""
+        return {
+            name: F.normalize(projection(mean_over_dates(sources[name], valid[name])).float(), dim=-1)
+            for name, projection in self.projections.items()
+            if name in sources
+        }
 
     def choose(self, count: int, generator: torch.Generator | None) -> Tensor | None:
         """Numbers of the cells that take part; None for all `count` of them."""

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from skysense_nb.layers import run_block
 from skysense_nb.layers.window_attention import full_precision
+from skysense_nb.pretraining.assignment import sinkhorn
 from skysense_nb.pretraining.distributed import global_sum
 from skysense_nb.pretraining.projection import ProjectionHead
 
@@ -51,6 +52,8 @@ class Contrast(nn.Module):
         teacher_temperature: τ_t, below τ_s: the targets are sharper than the answers.
         centre_momentum: Of the moving mean of the teacher's logits.
         rows_at_once: Rows whose logits are held together. Beyond it, they are recomputed in the backward pass.
+        balanced: Use all prototypes alike among the rows of a call, by Sinkhorn (SwAV, DINOv2), instead of centring.
+            Keeps the places of a short run apart, where a moving centre has no time to. Holds the targets of all rows.
 
     Example:
         >>> contrast = Contrast(ProjectionHead(24, hidden=32, bottleneck=8, prototypes=10))
@@ -66,12 +69,13 @@ class Contrast(nn.Module):
         teacher_temperature: float = 0.04,
         centre_momentum: float = 0.9,
         rows_at_once: int = 16_384,
+        balanced: bool = False,
     ) -> None:
         super().__init__()
         self.student, self.teacher = head, deepcopy(head).requires_grad_(False)
         self.levels = tuple(levels)
         self.student_temperature, self.teacher_temperature = student_temperature, teacher_temperature
-        self.centre_momentum, self.rows_at_once = centre_momentum, rows_at_once
+        self.centre_momentum, self.rows_at_once, self.balanced = centre_momentum, rows_at_once, balanced
         self.last: dict[str, Targets] = {}
         self.register_buffer("centres", torch.zeros(len(self.levels), len(head.prototypes)))
 
@@ -92,24 +96,28 @@ class Contrast(nn.Module):
         """
         weight = student.new_ones(len(student)) if weight is None else weight
         weight, centre = weight.float(), self.centres[self.levels.index(level)].clone()
+        if self.balanced:
+            teacher = sinkhorn(self.teacher(teacher), self.teacher_temperature)  # n K
         recompute = len(student) > self.rows_at_once
         chunks = zip(*(rows.split(self.rows_at_once) for rows in (student, teacher, weight)), strict=True)
         sums = [run_block(self.compare, *chunk, centre, recompute=recompute) for chunk in chunks]
         cross_entropy, entropy, target, logits = (torch.stack(parts).sum(0) for parts in zip(*sums, strict=True))
         total = weight.sum()
-        if self.training:
+        if self.training and not self.balanced:
             self.move_centre(level, logits, total)
         total = total + (total == 0)
         self.last[level] = Targets(target / total, entropy / total, rows=len(student))
         return cross_entropy / total
 
     def compare(self, student: Tensor, teacher: Tensor, weight: Tensor, centre: Tensor) -> tuple[Tensor, ...]:
-        """Weighted sums over rows: cross-entropy, entropy of the targets, targets (K), teacher's logits (K)."""
+        """Weighted sums over rows: cross-entropy, entropy of the targets, targets (K), teacher's logits (K).
+
+        `teacher` holds features, or the targets themselves if they are balanced, which need no centre.
+        """
         with torch.no_grad():
-            logits = self.teacher(teacher).float()  # n K
-            log_target = ((logits - centre) / self.teacher_temperature).log_softmax(-1)
-            target = log_target.exp()
-            entropy = -(target * log_target).sum(-1)
+            logits = torch.zeros_like(teacher) if self.balanced else self.teacher(teacher).float()  # n K
+            target = teacher if self.balanced else ((logits - centre) / self.teacher_temperature).softmax(-1)
+            entropy = torch.special.entr(target).sum(-1)
             with full_precision(weight.device):
                 about_targets = (weight @ entropy, weight @ target, weight @ logits)
         answer = (self.student(student).float() / self.student_temperature).log_softmax(-1)  # n K

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import combinations
 
 import torch
 import torch.nn.functional as F
@@ -11,7 +13,8 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from skysense_nb.models.multimodal import MultiModalModel
-from skysense_nb.pretraining.probes import knn_accuracy, linear_probe_miou
+from skysense_nb.pretraining.alignment_loss import Alignment
+from skysense_nb.pretraining.probes import knn_accuracy, linear_probe_miou, retrieval_recall
 from skysense_nb.pretraining.tiles import collate_tiles
 from skysense_nb.sensors import HR_PIXELS_PER_CELL, SENSORS
 
@@ -65,11 +68,44 @@ def collect(describe: Describe, tiles: Dataset, batch: int) -> tuple[Tensor, Ten
     return tuple(torch.cat(parts) for parts in (pooled, kinds, cells, covers))
 
 
+@torch.no_grad()
+def retrieval(model: MultiModalModel, alignment: Alignment, tiles: Dataset, batch: int = 8) -> dict[str, float]:
+    """How often a place seen by one sensor is the first that another sensor finds among all the tiles: recall@1.
+
+    A place is the mean of its cells in the common space of the alignment. Chance is one in the number of tiles.
+
+    Args:
+        model: Put into evaluation mode.
+        alignment: Trained with it, such as `load_heads(…).alignment`.
+        tiles: Of places the model has not seen, each with all sensors.
+        batch: Tiles at a time.
+
+    Returns:
+        "hr-s2", "hr-s1", "s2-s1": mean of both directions, 0–1.
+    """
+    model.eval()
+    found = defaultdict(list)
+    for sample in DataLoader(tiles, batch, collate_fn=collate_tiles):
+        features = model.features(inputs(sample), cells=True)
+        sources = {name: dates.flatten(3).transpose(2, 3) for name, dates in features.cells.items()}  # B T N D
+        valid = {name: sample[f"{name}_valid"].to(model.device) for name in sources}
+        for name, cells in alignment.embed(sources, valid).items():
+            found[name].append(cells.mean(1).cpu())
+    places = {name: torch.cat(parts) for name, parts in found.items()}
+    pairs = combinations(places, 2)
+    return {f"{one}-{other}": sum(retrieval_recall(places[one], places[other])) / 2 for one, other in pairs}
+
+
 def fused_cells(model: MultiModalModel) -> Describe:
     """Describes cells by a model's fused features; the model is put into evaluation mode."""
     model.eval()
+    return lambda sample: model.features(inputs(sample)).fused
+
+
+def inputs(sample: dict[str, Tensor]) -> dict[str, Tensor]:
+    """What of a labelled tile a model reads."""
     keys = {"lonlat", *(f"{name}{end}" for name in SENSORS for end in ("", "_day", "_valid"))}
-    return lambda sample: model.features({name: sample[name] for name in keys & sample.keys()}).fused
+    return {name: sample[name] for name in keys & sample.keys()}
 
 
 def raw_pixels(sample: dict[str, Tensor]) -> Tensor:

@@ -8,27 +8,40 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import torch
 from lightning import LightningModule
+from lightning.pytorch.strategies import ModelParallelStrategy
 from torch import Tensor
+from torch.distributed.device_mesh import init_device_mesh
 from torch.utils.data import DataLoader, Dataset
 
 from skysense_nb.errors import CheckpointError
 from skysense_nb.models import load
+from skysense_nb.models.swin import start_branches
 from skysense_nb.pretraining.collapse import Collapse
 from skysense_nb.pretraining.crops import make_views
+from skysense_nb.pretraining.distributed import global_sum
 from skysense_nb.pretraining.places import SyntheticPlaces, tag_names
-from skysense_nb.pretraining.recipe import Recipe
+from skysense_nb.pretraining.recipe import Recipe, make_plain, write_recipe
 from skysense_nb.pretraining.sampler import EndlessSampler
+from skysense_nb.pretraining.sharding import shard
 from skysense_nb.pretraining.student_teacher import StudentTeacher
 from skysense_nb.pretraining.teacher import cosine_schedule, linear_warmup
 from skysense_nb.pretraining.text_table import text_table
-from skysense_nb.pretraining.tiles import collate_tiles, open_tiles
+from skysense_nb.pretraining.tiles import collate_tiles, open_tiles, write_tiles
+from skysense_nb.sensors import SENSORS
 
-MAY_CHANGE = ("workers", "tiles", "probe_every", "save_every", "recompute")
+MAY_CHANGE = ("workers", "tiles", "probe_every", "probe_tiles", "save_every", "recompute")
 """What a resumed run may do differently: nothing of it changes the numbers, if the tiles are the same."""
+
+STORED_SIDE = 64
+"""Cells of a stored place, the paper's size; drawing a place has a price of its own, so a large one is cheaper."""
+
+ENDS = ("", "_day", "_valid")
+"""Of the keys of a sensor in a batch."""
 
 WATCHED = ("targets", "entropies", "ranks")
 """Running means of the collapse monitor, which go on, too."""
@@ -49,11 +62,18 @@ class Pretraining(LightningModule):
         super().__init__()
         self.recipe, self.collapse = recipe, Collapse()
         table = text_table(tag_names()) if recipe.terms.text else None
-        model, _ = load(recipe.preset, seed=recipe.seed)
+        model, _ = load(recipe.preset, weights=None, seed=recipe.seed, recompute=recipe.recompute)
+        start_branches(model, recipe.branch_gain)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(recipe.seed)
             self.networks = StudentTeacher(model.train(), recipe, table)
         self.register_buffer("batches_seen", torch.zeros((), dtype=torch.int64))
+
+    def configure_model(self) -> None:
+        """Divides the weights where the strategy is to; Lightning calls it once the processes are connected."""
+        strategy = self.trainer.strategy
+        if isinstance(strategy, ModelParallelStrategy):
+            shard(self.networks, init_device_mesh(strategy.root_device.type, (self.trainer.world_size,)))
 
     def training_step(self, tiles: dict[str, Tensor]) -> Tensor:
         """Views of a batch of tiles, all terms, their sum."""
@@ -63,7 +83,8 @@ class Pretraining(LightningModule):
         share = self.trainer.global_step / self.recipe.steps
         first, last = self.recipe.teacher_temperature
         self.networks.set_teacher_temperature(first + (last - first) * min(1.0, 3 * share))
-        terms = self.networks.losses(make_views(tiles, self.recipe.views, generator), generator)
+        views = make_views(shared_sensors(tiles), self.recipe.views, generator)
+        terms = self.networks.losses(views, generator)
         self.batches_seen += 1
         self.told = {name: value.detach() for name, value in terms.items()}
         loss = torch.stack(list(terms.values())).sum()
@@ -115,14 +136,35 @@ class Pretraining(LightningModule):
         workers = {"num_workers": self.recipe.workers, "persistent_workers": self.recipe.workers > 0}
         return DataLoader(tiles, size, sampler=sampler, collate_fn=collate_tiles, drop_last=True, **workers)
 
+    def prepare_data(self) -> None:
+        """Stores synthetic places that are not there yet; Lightning calls it in one process of each machine."""
+        recipe = self.recipe
+        if recipe.stored_places and not recipe.tiles:
+            shown = self.trainer.progress_bar_callback is not None
+            places = self.places(STORED_SIDE, labels=True)
+            write_tiles(self.store, places, recipe.stored_places, cells=recipe.tile_cells, progress=shown)
+
+    def on_train_start(self) -> None:
+        """Leaves the recipe beside what it makes."""
+        if self.trainer.is_global_zero:
+            write_recipe(self.recipe, Path(self.trainer.default_root_dir) / "recipe.yaml")
+
     def tiles(self) -> Dataset:
         """What the recipe trains on."""
         recipe = self.recipe
-        if recipe.tiles:
-            return open_tiles(recipe.tiles, recipe.tile_cells)
-        dates = {"s2_dates": recipe.tile_s2_dates, "s1_dates": recipe.tile_s1_dates}
-        labels = recipe.terms.text > 0
-        return SyntheticPlaces(recipe.seed, recipe.tile_cells, **dates, labels=labels)
+        if recipe.tiles or recipe.stored_places:
+            return open_tiles(recipe.tiles or self.store, recipe.tile_cells)
+        return self.places(recipe.tile_cells, labels=recipe.terms.text > 0)
+
+    def places(self, cells: int, labels: bool) -> SyntheticPlaces:
+        """Synthetic places of the recipe, of a side."""
+        recipe = self.recipe
+        return SyntheticPlaces(recipe.seed, cells, recipe.tile_s2_dates, recipe.tile_s1_dates, labels=labels)
+
+    @property
+    def store(self) -> Path:
+        """Where the run keeps its tiles."""
+        return Path(self.trainer.default_root_dir) / "tiles"
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Puts beside the weights what a resumed run must agree with."""
@@ -136,7 +178,7 @@ class Pretraining(LightningModule):
         Raises:
             CheckpointError: Another recipe or number of processes.
         """
-        saved, mine = plain(checkpoint.get("recipe", {})), plain(asdict(self.recipe))
+        saved, mine = make_plain(checkpoint.get("recipe", {})), make_plain(asdict(self.recipe))
         differing = [name for name in mine if name not in MAY_CHANGE and saved.get(name) != mine[name]]
         if differing:
             got = ", ".join(f"{name} {mine[name]!r} instead of {saved.get(name)!r}" for name in differing[:3])
@@ -149,10 +191,18 @@ class Pretraining(LightningModule):
             getattr(self.collapse, name).update(checkpoint["collapse"][name])
 
 
-def plain(recipe: dict[str, Any]) -> dict[str, Any]:
-    """A recipe with tuples as lists, as files give them back."""
-    kinds = {dict: plain, tuple: list}
-    return {name: kinds.get(type(value), lambda same: same)(value) for name, value in recipe.items()}
+def shared_sensors(tiles: dict[str, Tensor]) -> dict[str, Tensor]:
+    """A batch without the sensors of which some rank has no valid date: all ranks must compute the same terms.
+
+    Example:
+        >>> sorted(shared_sensors({"s1": torch.rand(1, 1, 2, 4, 4), "s1_valid": torch.zeros(1, 1).bool()}))
+        []
+    """
+    absent = [name not in tiles or not bool(tiles[f"{name}_valid"].any()) for name in SENSORS]
+    device = next(iter(tiles.values())).device
+    somewhere = global_sum(torch.tensor(absent, dtype=torch.int64, device=device)).tolist()
+    dropped = [f"{name}{end}" for name, count in zip(SENSORS, somewhere, strict=True) if count for end in ENDS]
+    return {name: value for name, value in tiles.items() if name not in dropped}
 
 
 def mixed(*numbers: int) -> int:

@@ -15,6 +15,9 @@ from skysense_nb.pretraining.crops import STRICT, CropPlan
 
 SOURCES = ("hr", "s2", "s1", "fused")
 
+RECIPES = Path(__file__).parent / "recipes"
+"""Recipes that come with this package."""
+
 
 @dataclass(frozen=True)
 class Terms:
@@ -52,25 +55,31 @@ class Recipe:
         steps: Optimiser steps.
         batch: Tiles per optimiser step of one process; `accumulate` splits them.
         accumulate: Parts a batch is computed in, one after the other.
-        tiles: Folder of tiles (`write_tiles`) or scenes; empty for synthetic places made on the way.
+        tiles: Folder of tiles (`write_tiles`) or scenes; empty for synthetic places.
+        stored_places: Synthetic places of 64 × 64 cells that are made once, kept in the folder of the run, and cut
+            into tiles; 0: endless places made on the way, which takes longer than a small model's step.
         tile_cells: Side of a synthetic tile in ground cells; views are cut from it.
         tile_s2_dates, tile_s1_dates: Acquisitions of a synthetic tile; views draw from them.
         workers: Processes that prepare tiles.
         views: How views are cut and disturbed.
         terms: Weights of the losses.
         prototypes: K of the contrast heads, with their `hidden` and `bottleneck` widths.
+        balanced: Balance targets by Sinkhorn within a batch instead of centring them; see `Contrast`.
         clusters: Objects per image.
         queries: M of the query decoder.
         geo_regions, geo_prototypes: Slots and prototypes of the geo-context bank; 0 regions: none is learned.
         geo_momentum: Of its prototypes.
         learning_rate, final_learning_rate, warmup: A straight line up, then half a cosine down.
         weight_decay: On matrices only; vectors and biases have none.
+        branch_gain: First gain of the branches of Swin blocks. Swin V2 starts at 0; a run of some hundred steps has no
+            time to open them, and its HR encoder would stay a pyramid of linear layers.
         clip: Largest norm of the gradient.
         teacher_momentum: First value; it rises to 1 on a cosine.
         teacher_temperature: First and last value, reached after the warm-up.
         precision: fp32 or bf16 (mixed).
         recompute: Recompute activations of the encoders: less memory, more time.
-        probe_every: Steps between probes on held-out places; 0 for none but the last.
+        probe_every: Steps between probes of the teacher on held-out places; 0: no probes.
+        probe_tiles: Labelled tiles to fit the probes on, and to measure them on.
         save_every: Steps between checkpoints.
 
     Example:
@@ -86,6 +95,7 @@ class Recipe:
     batch: int = 8
     accumulate: int = 1
     tiles: str = ""
+    stored_places: int = 0
     tile_cells: int = 12
     tile_s2_dates: int = 10
     tile_s1_dates: int = 5
@@ -95,6 +105,7 @@ class Recipe:
     prototypes: int = 512
     hidden: int = 256
     bottleneck: int = 64
+    balanced: bool = False
     clusters: int = 8
     queries: int = 16
     geo_regions: int = 0
@@ -104,12 +115,14 @@ class Recipe:
     final_learning_rate: float = 1e-6
     warmup: int = 20
     weight_decay: float = 0.04
+    branch_gain: float = 0.5
     clip: float = 3.0
     teacher_momentum: float = 0.99
     teacher_temperature: tuple[float, float] = (0.04, 0.07)
     precision: str = "fp32"
     recompute: bool = False
     probe_every: int = 0
+    probe_tiles: tuple[int, int] = (96, 64)
     save_every: int = 100
 
     def __post_init__(self) -> None:
@@ -128,6 +141,11 @@ class Recipe:
 def read_recipe(path: str | Path, **changes: Any) -> Recipe:
     """The recipe of a YAML file, with single values changed.
 
+    Args:
+        path: The file, or the name of one of those that come with this package: `skysense-tiny`, `skysense-v2-tiny`,
+            which made the bundled weights of these presets.
+        changes: Values that win over the file's.
+
     Raises:
         ParameterError: No such file, unknown names, values of the wrong type.
 
@@ -138,6 +156,8 @@ def read_recipe(path: str | Path, **changes: Any) -> Recipe:
     """
     import yaml
 
+    shipped = RECIPES / f"{path}.yaml"
+    path = shipped if shipped.is_file() else path
     try:
         values = yaml.safe_load(Path(path).read_text()) or {}
     except FileNotFoundError as error:
@@ -145,6 +165,26 @@ def read_recipe(path: str | Path, **changes: Any) -> Recipe:
     except yaml.YAMLError as error:
         raise ParameterError.of(f"YAML in {path}", str(error).splitlines()[0], "Check its indentation.") from error
     return make_recipe({**values, **changes})
+
+
+def write_recipe(recipe: Recipe, path: Path) -> None:
+    """Writes a recipe so that `read_recipe` gives it back.
+
+    Example:
+        >>> write_recipe(Recipe(steps=3), Path("three.yaml"))
+        >>> read_recipe("three.yaml") == Recipe(steps=3)
+        True
+    """
+    import yaml
+
+    values = make_plain(asdict(recipe))
+    path.write_text(yaml.safe_dump(values, sort_keys=False))
+
+
+def make_plain(values: dict[str, Any]) -> dict[str, Any]:
+    """Values with tuples as lists, as files give them back."""
+    kinds = {dict: make_plain, tuple: list}
+    return {name: kinds.get(type(value), lambda same: same)(value) for name, value in values.items()}
 
 
 def make_recipe(values: dict[str, Any]) -> Recipe:

@@ -5,23 +5,32 @@ from __future__ import annotations
 import logging
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import torch
 from lightning import Callback, Trainer
 from lightning.pytorch.callbacks import TQDMProgressBar
+from lightning.pytorch.strategies import DDPStrategy, ModelParallelStrategy, Strategy
 
 from skysense_nb.models import save
 from skysense_nb.models.multimodal import MultiModalModel
 from skysense_nb.pretraining.checkpoints import History, KeepLast, WholeCheckpoints
 from skysense_nb.pretraining.module import Pretraining
+from skysense_nb.pretraining.prober import Prober
 from skysense_nb.pretraining.recipe import Recipe
+from skysense_nb.pretraining.sharding import whole_networks
 from skysense_nb.runtime import seed_everything
 
-HARMLESS = ".*does not have many workers.*|.*not resumable.*|.*max_epochs.*|.*LeafSpec.*"
-"""Lightning's warnings about what is meant to be so."""
+HARMLESS = (
+    ".*does not have many workers.*|.*not resumable.*|.*max_epochs.*|.*LeafSpec.*"
+    "|.*broadcast_buffers.*|.*returned a view tensor.*"
+)
+"""Warnings of Lightning and PyTorch about what is meant to be so."""
+
+ONE_REGION = "All tiles lie in one region, so its prototypes tell nothing regional. Take tiles of several regions."
 
 PRECISIONS = {"fp32": "32-true", "bf16": "bf16-mixed"}
 
@@ -34,7 +43,7 @@ class Pretrained:
         model: The teacher, in evaluation mode: the average is better than the student.
         module: Everything, for a look inside.
         history: What was measured, one row per step and name.
-        folder: Checkpoint `last.ckpt`, `history.csv`, and `model.safetensors` once the run is complete.
+        folder: `recipe.yaml`, checkpoint `last.ckpt`, `history.csv`, and `model.safetensors` once the run is complete.
         complete: Whether all steps were done.
     """
 
@@ -50,19 +59,22 @@ class Pretrained:
 
 
 class Warner(Callback):
-    """Says in words when a run collapses, once per kind, after the warm-up."""
+    """Says in words when a run collapses, or sees one region only; once per kind, after the warm-up."""
 
     def __init__(self) -> None:
         self.said: set[str] = set()
 
     def on_train_batch_end(self, trainer: Trainer, module: Pretraining, *_: Any) -> None:
         """Looks every ten steps."""
-        if trainer.global_step % 10 or trainer.global_step <= 2 * module.recipe.warmup:
+        early = trainer.global_step <= 2 * module.recipe.warmup
+        if trainer.global_step % 10 or early or not trainer.is_global_zero:
             return
-        words = module.collapse.words()
-        if words and words not in self.said:
-            self.said.add(words)
-            print(f"Step {trainer.global_step}: {words}")
+        bank = module.networks.bank
+        lonely = bank is not None and bank.known_regions == 1
+        for words in filter(None, (module.collapse.words(), ONE_REGION if lonely else None)):
+            if words not in self.said:
+                self.said.add(words)
+                print(f"Step {trainer.global_step}: {words}")
 
 
 class Progress(TQDMProgressBar):
@@ -92,7 +104,9 @@ def pretrain(
     Args:
         recipe: What to do. A folder that holds an unfinished run of the same recipe is gone on with.
         folder: Where checkpoint and history are kept.
-        accelerator, devices, nodes, strategy: As in Lightning's `Trainer`: `cpu` or `gpu`, how many, `ddp` or `fsdp`.
+        accelerator, devices, nodes: As in Lightning's `Trainer`: `cpu` or `gpu`, and how many processes and machines.
+        strategy: `ddp`: everything on every process; `fsdp`: weights, gradients and moments divided among them (run
+            on CPUs only so far); `auto`: `ddp` for several. Other names go to Lightning.
         progress: Whether to show a bar.
         callbacks: More of Lightning's callbacks, such as a probe.
 
@@ -111,12 +125,13 @@ def pretrain(
     seed_everything(recipe.seed)
     module, history = Pretraining(recipe), History(folder / "history.csv")
     watching = [history, Warner(), *([Progress()] if progress else [])]
+    watching += [Prober(folder / "probe", recipe, history)] if recipe.probe_every else []
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     trainer = Trainer(
         accelerator=accelerator,
         devices=devices,
         num_nodes=nodes,
-        strategy=strategy,
+        strategy=strategy_of(strategy, devices, nodes),
         precision=PRECISIONS[recipe.precision],
         max_steps=recipe.steps,
         accumulate_grad_batches=recipe.accumulate,
@@ -134,9 +149,53 @@ def pretrain(
         warnings.filterwarnings("ignore", message=HARMLESS)
         trainer.fit(module, ckpt_path=last if last.exists() else None)
     complete = trainer.global_step >= recipe.steps
-    teacher = module.networks.teacher.eval()
-    teacher.name = recipe.preset
+    module.networks = whole_networks(module.networks)
+    model = module.networks.result()
     if complete and trainer.is_global_zero:
-        save(teacher, folder / "model.safetensors")
+        told = f"{story(recipe)} On {device_name(trainer.strategy.root_device, trainer.world_size)}."
+        save(model, folder / "model.safetensors", training=told, extra=module.networks.heads().named())
     table = pd.read_csv(history.path) if history.path.exists() else pd.DataFrame(columns=["step", "name", "value"])
-    return Pretrained(teacher, module, table, folder, complete)
+    return Pretrained(model, module, table, folder, complete)
+
+
+def strategy_of(name: str, devices: int | str = 1, nodes: int = 1) -> str | Strategy:
+    """Lightning's strategy for `ddp` and `fsdp`, and for `auto` with several processes; other names as they are.
+
+    A term that is switched off, or a sensor that no tile of a batch has, leaves weights without a gradient, so DDP
+    looks for them. It need not send buffers, which are equal on all ranks: centres and prototypes follow from sums
+    and gathers over all of them. FSDP is FSDP2 (`shard`), not Lightning's `FSDPStrategy`, whose flat pieces of weights
+    the teacher could not follow and the optimiser could not tell from vectors.
+
+    Example:
+        >>> type(strategy_of("auto", devices=2)).__name__, strategy_of("auto")
+        ('DDPStrategy', 'auto')
+    """
+    if name == "ddp" or (name == "auto" and (nodes > 1 or devices not in (1, "1"))):
+        return DDPStrategy(find_unused_parameters=True, broadcast_buffers=False)
+    return ModelParallelStrategy(save_distributed_checkpoint=False) if name == "fsdp" else name
+
+
+def story(recipe: Recipe) -> str:
+    """What a receipt says of weights that this recipe made.
+
+    Example:
+        >>> from skysense_nb.pretraining import Terms
+        >>> story(Recipe(steps=10, batch=4, terms=Terms(object=0.0)))
+        'Pre-trained: 10 steps of 4 tiles of the synthetic world, losses pixel 1, image 1, alignment 0.5.'
+    """
+    terms = ", ".join(f"{name} {weight:g}" for name, weight in asdict(recipe.terms).items() if weight)
+    data = f"tiles of {recipe.tiles}" if recipe.tiles else "tiles of the synthetic world"
+    bank = f", prototypes of up to {recipe.geo_regions} regions" if recipe.geo_regions else ""
+    return f"Pre-trained: {recipe.steps} steps of {recipe.batch} {data}, losses {terms}{bank}."
+
+
+def device_name(device: torch.device, count: int) -> str:
+    """Words for what a run was computed on.
+
+    Example:
+        >>> device_name(torch.device("cpu"), 1)
+        '1 CPU process'
+    """
+    if device.type == "cuda":
+        return f"{count} × {torch.cuda.get_device_name(device)}"
+    return f"{count} {device.type.upper()} process{'es' if count > 1 else ''}"

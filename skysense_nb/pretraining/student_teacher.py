@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from collections import defaultdict
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -20,6 +21,7 @@ from skysense_nb.pretraining.alignment_loss import Alignment
 from skysense_nb.pretraining.contrast import Contrast
 from skysense_nb.pretraining.crops import View, Views, matching
 from skysense_nb.pretraining.fine_grained import fine_grained_loss
+from skysense_nb.pretraining.heads import Heads
 from skysense_nb.pretraining.projection import ProjectionHead
 from skysense_nb.pretraining.prototype_update import PrototypeReport, start_usage, update_prototypes
 from skysense_nb.pretraining.query_loss import QueryDecoder, query_loss
@@ -60,13 +62,13 @@ class StudentTeacher(nn.Module):
         widths = {source: fused if source == "fused" else cells for source in SOURCES}
         self.contrasts = nn.ModuleDict()
         if terms.levels:
-            self.contrasts.update({source: Contrast(self.head(width)) for source, width in widths.items()})
+            self.contrasts.update({source: self.contrast(width) for source, width in widths.items()})
         self.alignment = Alignment(cells) if terms.alignment else None
         self.decoder = self.teacher_decoder = self.query_contrast = None
         if terms.queries:
             self.decoder = QueryDecoder(fused, model.config.fusion.num_heads, recipe.queries)
             self.teacher_decoder = deepcopy(self.decoder).requires_grad_(False)
-            self.query_contrast = Contrast(self.head(fused), levels=("query",))
+            self.query_contrast = self.contrast(fused, levels=("query",))
         self.text = TextAlignment(fused, text_table) if terms.text else None
         self.bank = None
         if recipe.geo_regions:
@@ -74,9 +76,11 @@ class StudentTeacher(nn.Module):
             self.bank = GeoContext(sizes, fused)
             self.register_buffer("usage", start_usage(self.bank))
 
-    def head(self, width: int) -> ProjectionHead:
-        """A projection head of the recipe's sizes."""
-        return ProjectionHead(width, self.recipe.hidden, self.recipe.bottleneck, self.recipe.prototypes)
+    def contrast(self, width: int, **options: Any) -> Contrast:
+        """A contrast with a head of the recipe's sizes."""
+        recipe = self.recipe
+        head = ProjectionHead(width, recipe.hidden, recipe.bottleneck, recipe.prototypes)
+        return Contrast(head, balanced=recipe.balanced, **options)
 
     def losses(self, views: Views, generator: torch.Generator | None = None) -> dict[str, Tensor]:
         """Every term that is on, already weighted; their sum is the loss.
@@ -148,6 +152,19 @@ class StudentTeacher(nn.Module):
         if self.decoder is not None:
             update_teacher(self.teacher_decoder, self.decoder, momentum)
         return report
+
+    def heads(self) -> Heads:
+        """The heads that are of use after the run."""
+        return Heads(self.alignment, self.teacher_decoder, self.text)
+
+    def result(self) -> MultiModalModel:
+        """A copy of the teacher in evaluation mode, with the prototypes as its geo-context if any were learned."""
+        model = deepcopy(self.teacher).eval()
+        model.name = self.recipe.preset
+        if self.bank is not None:
+            model.config = replace(model.config, context=self.bank.config)
+            model.context = deepcopy(self.bank)
+        return model
 
     def set_teacher_temperature(self, value: float) -> None:
         """Sharpness of the teacher's targets, for all sources."""

@@ -14,6 +14,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 from torch.utils.data import Dataset
+from tqdm.auto import tqdm
 
 from skysense_nb.errors import SampleError
 from skysense_nb.pretraining.crops import CELL_LABELS
@@ -29,7 +30,13 @@ LABELS = ("scene_class", *CELL_LABELS)
 
 
 def write_tiles(
-    folder: str | Path, places: SyntheticPlaces, count: int, *, first: int = 0, cells: int | None = None
+    folder: str | Path,
+    places: SyntheticPlaces,
+    count: int,
+    *,
+    first: int = 0,
+    cells: int | None = None,
+    progress: bool = False,
 ) -> Path:
     """Stores places for `StoredPlaces`, one file per tile. A second call makes only what is missing.
 
@@ -42,6 +49,7 @@ def write_tiles(
         count: Number of places.
         first: Index of the first place.
         cells: Side of the tiles that each place is cut into; without it a place is one tile.
+        progress: Whether to show a bar.
 
     Raises:
         SampleError: The folder holds tiles of other places, or places smaller than a tile.
@@ -61,7 +69,7 @@ def write_tiles(
         with safe_open(path, "pt") as file:
             if (found := (file.metadata() or {}).get("origin")) != origin["origin"]:
                 raise SampleError.of(f"tiles of {origin['origin']} in {folder}", str(found), "Use another folder.")
-    for index in range(first, first + count):
+    for index in tqdm(range(first, first + count), "Places", disable=not progress):
         paths = {
             (row, column): folder / f"{index:08d}_{row:03d}_{column:03d}.safetensors"
             for row in range(across)

@@ -15,6 +15,7 @@ from skysense_nb.views.furniture import describe
 from skysense_nb.views.map_figures import features_figure, label_figure, similarity_figure
 from skysense_nb.views.maps import add_footprint, add_overlay, quiet_map
 from skysense_nb.views.model_figures import attention_figure, spread_figure, stages_figure
+from skysense_nb.views.picture_figures import pictures_figure, quantity_maps_figure
 from skysense_nb.views.scene_figures import scene_figure, series_figure, spectra_figure
 from skysense_nb.views.token_figures import choices_figure, token_grids_figure
 
@@ -34,6 +35,8 @@ __all__ = [
     "label_figure",
     "pca_rgb",
     "quiet_map",
+    "pictures_figure",
+    "quantity_maps_figure",
     "scene_figure",
     "series_figure",
     "share_figure",

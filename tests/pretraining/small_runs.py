@@ -19,7 +19,7 @@ SMALL = Recipe(
 
 def networks(recipe, seed=0):
     torch.manual_seed(seed)
-    model, _ = load(recipe.preset, seed=seed)
+    model, _ = load(recipe.preset, weights=None, seed=seed)
     return StudentTeacher(model.train(), recipe, text_table(tag_names()) if recipe.terms.text else None)
 
 

@@ -119,6 +119,33 @@ def test_a_sharp_teacher_names_one_prototype_and_a_flat_one_none():
     assert torch.allclose(contrast.last["pixel"].mean, torch.full((PROTOTYPES,), 1 / PROTOTYPES), atol=1e-4)
 
 
+def test_balanced_targets_are_what_turns_of_columns_and_rows_give():
+    contrast, (student, teacher) = make_contrast(balanced=True), rows(12)
+    with torch.no_grad():
+        share = (contrast.teacher(teacher) / contrast.teacher_temperature).double().exp()
+        for _ in range(3):
+            share = share / share.sum(0)
+            share = share / share.sum(1, keepdim=True)
+        answer = (contrast.student(student).double() / 0.1).log_softmax(-1)
+    before = contrast.centres.clone()
+    loss = contrast(student, teacher, "pixel")
+    assert loss.item() == pytest.approx(-(share * answer).sum(1).mean().item(), rel=1e-4)
+    assert torch.allclose(contrast.last["pixel"].mean, share.mean(0).float(), atol=1e-5)
+    assert torch.equal(contrast.centres, before)
+
+
+def test_balanced_targets_do_not_collapse_where_plain_ones_do():
+    """A teacher that says the same of everything but for a trace."""
+    student, teacher = rows(64)
+    alike = teacher[:1] + 1e-3 * teacher
+    spread = {}
+    for balanced in (False, True):
+        contrast = make_contrast(balanced=balanced).eval()
+        contrast(student, alike, "pixel")
+        spread[balanced] = float(torch.special.entr(contrast.last["pixel"].mean).sum()) / math.log(PROTOTYPES)
+    assert spread[True] > 0.95 > spread[False]
+
+
 def test_bf16_under_autocast_is_near_fp32():
     contrast, (student, teacher) = make_contrast().eval(), rows(64)
     exact = contrast(student, teacher, "pixel")

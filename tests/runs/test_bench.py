@@ -8,7 +8,7 @@ import torch
 from skysense_nb.errors import ParameterError, PresetError
 from skysense_nb.models import preset
 from skysense_nb.models.presets import TINY
-from skysense_nb.runs.bench import bench, bench_hr_strides, count_gflop, matrix_product_rate
+from skysense_nb.runs.bench import bench, bench_hr_strides, count_gflop, matrix_product_rate, random_module
 from skysense_nb.runs.bench_parts import Geometry, modules
 
 
@@ -86,3 +86,12 @@ def test_finer_maps_of_v2_cost_more():
     assert len({row.parameters_m for row in rows}) == 1
     with pytest.raises(ParameterError, match="Expected hr_stride 32 for a v1 model, got 16"):
         bench_hr_strides("skysense-tiny", cells=2, device="cpu", rounds=1)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_weights_of_a_module_are_small_and_no_two_rows_are_equal(dtype):
+    module = random_module(lambda: torch.nn.Linear(500, 3000), torch.device("cpu"), dtype)
+    weight = module.weight.float()
+    assert weight.dtype == torch.float32 and module.weight.dtype == dtype
+    assert weight.std() == pytest.approx(0.02, rel=0.02) and abs(weight.mean()) < 1e-3
+    assert len(weight.unique(dim=0)) == 3000

@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 
 @pytest.fixture
@@ -98,11 +99,14 @@ def test_help_answers_for_every_command(series):
     assert all(word in call(series, "--help").stdout for word in ("list", "run", "doctor", "plan"))
 
 
+RECIPE = (
+    "{steps: 1, batch: 1, tile_cells: 2, tile_s2_dates: 1, tile_s1_dates: 1, save_every: 1, prototypes: 8,"
+    " views: {global_cells: 2, local_views: 0, s2_dates: 1, s1_dates: 1}}"
+)
+
+
 def test_pretrain_runs_a_recipe_and_goes_on(series):
-    (series / "recipe.yaml").write_text(
-        "{steps: 1, batch: 1, tile_cells: 2, tile_s2_dates: 1, tile_s1_dates: 1, save_every: 1, prototypes: 8,"
-        " views: {global_cells: 2, local_views: 0, s2_dates: 1, s1_dates: 1}}"
-    )
+    (series / "recipe.yaml").write_text(RECIPE)
     options = ("pretrain", "recipe.yaml", "--out", "made", "--accelerator", "cpu")
     done = call(series, *options)
     assert done.returncode == 0, done.stderr
@@ -112,3 +116,15 @@ def test_pretrain_runs_a_recipe_and_goes_on(series):
     refused = call(series, *options, "--steps", "2")
     assert refused.returncode == 2
     assert "Expected the recipe the run began with, got steps 2 instead of 1." in refused.stderr
+
+
+@pytest.mark.slow
+def test_pretrain_under_torchrun_is_one_run_of_two_processes(series):
+    (series / "recipe.yaml").write_text(RECIPE)
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    options = ["pretrain", "recipe.yaml", "--out", "made", "--accelerator", "cpu", "--devices", "2", "--json"]
+    command = [*launcher, "-m", "skysense_nb", *options]
+    done = subprocess.run(command, cwd=series, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["complete"]
+    assert torch.load(series / "made" / "last.ckpt", weights_only=True)["ranks"] == 2

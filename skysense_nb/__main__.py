@@ -161,12 +161,13 @@ def pretrain_command(
         return
     last = done.curves().iloc[-1]
     told = {"folder": done.folder, "complete": done.complete, "steps": int(last.name), "loss": float(last["loss"])}
+    told |= {"card": write_card(done.folder, done.folder / "card")} if card and done.complete else {}
     if as_json:
         print_json(told)
         return
     print(f"{told['steps']} steps, loss {told['loss']:.3g}. Weights in {done.folder / 'model.safetensors'}")
-    if card and done.complete:
-        print(f"Card in {write_card(done.folder, done.folder / 'card')}")
+    if "card" in told:
+        print(told["card"].read_text())
 
 
 @app.command("plan")

@@ -151,9 +151,8 @@ def plan(
         machine: One GPU.
         gpus: How many.
         strategy: `single`; `ddp`, everything on every GPU; `fsdp`, weights, gradients, moments and teacher divided
-            among the GPUs block by block (Lightning's `FSDPStrategy` with the `BLOCKS` as its `auto_wrap_policy`),
-            buffers with the prototypes whole on each; or `auto`: `single` for one GPU, for more `ddp` where it
-            fits, else `fsdp`.
+            among the GPUs block by block (`sharding.shard`), buffers with the prototypes whole on each; or `auto`:
+            `single` for one GPU, for more `ddp` where it fits, else `fsdp`.
         efficiency: Achieved share of the rate of a matrix product, from `calibrate`.
 
     Raises:
@@ -235,7 +234,7 @@ def memory(recipe: Recipe, machine: Machine, gpus: int, strategy: str) -> dict[s
 
     Weights are in fp32 also in mixed precision. Gradients count in full beside the activations: Lightning frees the
     last step's after the forward pass only. DDP holds them a second time in its buckets. FSDP gathers the weights of
-    two blocks at a time in working precision, and the gradient of one.
+    two blocks at a time, and the gradient of one, in fp32; autocast keeps its copies in either case.
     """
     sizes, rehearsal = weights(recipe), rehearse_part(recipe, machine)
     shards = gpus if strategy == "fsdp" else 1
@@ -249,20 +248,18 @@ def memory(recipe: Recipe, machine: Machine, gpus: int, strategy: str) -> dict[s
     if strategy == "ddp":
         held["buckets of DDP"] = 4 * sizes.trained
     if strategy == "fsdp":
-        held["gathered blocks"] = 3 * width(recipe) * sizes.block
+        held["gathered blocks"] = 3 * 4 * sizes.block
     kept = {part: rehearsal.kept[part] for part in ACTIVATIONS if part in rehearsal.kept}
     optimiser = 4 * sizes.trained / shards if machine.device == "cuda" else 0  # AdamW's intermediate values
     passing = max(rehearsal.peak, optimiser) - sum(kept.values())
-    if strategy == "fsdp":
-        kept.pop(COPIES, None)  # it gathers weights in bf16, and frees them
     return {name: size / GIB for name, size in (held | kept | {"passing": passing}).items()}
 
 
 def traffic(sizes: Weights, recipe: Recipe, gpus: int, strategy: str) -> float:
     """Bytes that one GPU sends in a step, in rings.
 
-    DDP sums the gradients in fp32 once. FSDP gathers weights for every forward and every backward pass and sums
-    gradients once per part of the batch, all in working precision; views of another size are passes of their own.
+    All in fp32. DDP sums the gradients once. FSDP gathers weights for every forward and every backward pass and sums
+    gradients after each; views of another size are passes of their own.
     """
     share = (gpus - 1) / gpus
     if strategy != "fsdp":
@@ -270,12 +267,7 @@ def traffic(sizes: Weights, recipe: Recipe, gpus: int, strategy: str) -> float:
     views = recipe.views
     passes = len({views.global_cells, *([views.local_cells] if views.local_views else [])})
     teacher = passes if recipe.terms.queries else 1
-    return recipe.accumulate * share * width(recipe) * ((2 * passes + 1) * sizes.trained + teacher * sizes.frozen)
-
-
-def width(recipe: Recipe) -> int:
-    """Bytes of a number in working precision."""
-    return 2 if recipe.precision == "bf16" else 4
+    return recipe.accumulate * share * 4 * (3 * passes * sizes.trained + teacher * sizes.frozen)
 
 
 def rehearse_part(recipe: Recipe, machine: Machine) -> Rehearsal:

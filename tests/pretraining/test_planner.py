@@ -134,8 +134,8 @@ def test_traffic_by_hand():
     sizes = weights(recipe)
     assert traffic(sizes, recipe, 1, "single") == 0
     assert traffic(sizes, recipe, 4, "ddp") == 2 * 3 / 4 * 4 * sizes.trained
-    gathered = 2 * (4 * sizes.trained + sizes.frozen) + 2 * sizes.trained  # bf16; gradients once
-    assert traffic(sizes, recipe, 4, "fsdp") == pytest.approx(2 * 3 / 4 * gathered)
+    student = 2 * 3 * sizes.trained  # per pass: weights forward and backward, then gradients
+    assert traffic(sizes, recipe, 4, "fsdp") == pytest.approx(2 * 3 / 4 * 4 * (student + sizes.frozen))
 
 
 def test_time_by_hand():

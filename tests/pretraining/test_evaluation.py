@@ -4,7 +4,8 @@ import torch
 from small_runs import PLACES
 
 from skysense_nb.models import load
-from skysense_nb.pretraining.evaluation import collect, evaluate, fused_cells, raw_pixels
+from skysense_nb.pretraining.alignment_loss import Alignment
+from skysense_nb.pretraining.evaluation import collect, evaluate, fused_cells, raw_pixels, retrieval
 from skysense_nb.pretraining.tiles import collate_tiles
 
 KINDS, COVERS = 14, 18
@@ -65,3 +66,36 @@ def test_models_and_raw_pixels_describe_the_same_cells():
     cell = batch["hr"][1, 0, :, 32:64, 96:128].flatten()
     assert torch.equal(pixels[1, : 3 * 32 * 32, 1, 3], cell)
     assert torch.equal(pixels[0, -1, 2, 1], batch["s1"][0, 1, 1, 2, 1])
+
+
+class Places(torch.utils.data.Dataset):
+    """Tiles of which two sensors hold the same number, for a model that gives it back."""
+
+    def __init__(self, count, shuffled):
+        self.numbers = torch.randn(count, 6, generator=torch.Generator().manual_seed(0))
+        self.order = torch.arange(count).roll(1) if shuffled else torch.arange(count)
+
+    def __len__(self):
+        return len(self.numbers)
+
+    def __getitem__(self, index):
+        one, other = self.numbers[index], self.numbers[self.order[index]]
+        sample = {"s2": one.view(1, 1, 6, 1, 1), "s1": other.view(1, 1, 6, 1, 1)}
+        return sample | {f"{name}_valid": torch.ones(1, 1, dtype=torch.bool) for name in ("s2", "s1")}
+
+
+class Echo(torch.nn.Module):
+    """Features that are the pixels."""
+
+    device = torch.device("cpu")
+
+    def features(self, sample, cells):
+        return type("Made", (), {"cells": {name: sample[name] for name in ("s2", "s1")}})()
+
+
+def test_retrieval_finds_places_whose_sensors_agree_and_no_others():
+    alignment = Alignment(6, common_width=6)
+    for projection in alignment.projections.values():
+        torch.nn.init.eye_(projection.weight)
+    assert retrieval(Echo(), alignment, Places(9, shuffled=False), batch=4) == {"s2-s1": 1.0}
+    assert retrieval(Echo(), alignment, Places(9, shuffled=True), batch=4) == {"s2-s1": 0.0}

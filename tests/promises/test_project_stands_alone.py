@@ -19,6 +19,7 @@ ELSEWHERE = re.compile(
     )
 )
 LARGEST_MIB = 5
+BUNDLED = ROOT / "skysense_nb/models/weights"
 
 
 def test_no_file_points_elsewhere():
@@ -33,7 +34,9 @@ def test_no_file_is_a_link_out_of_the_repository():
 
 
 def test_files_are_small():
-    assert [path.name for path in files() if path.stat().st_size > LARGEST_MIB * 2**20] == []
+    """Bundled weights have a limit of their own: 16 MB each, see tests/models/test_bundled.py."""
+    large = [path for path in files() if path.stat().st_size > LARGEST_MIB * 2**20]
+    assert [path.name for path in large if path.parent != BUNDLED] == []
 
 
 def test_the_top_level_is_the_agreed_one():

@@ -19,8 +19,8 @@ from skysense_nb.pretraining.recipe import Recipe, read_recipe
 
 CARD = """# {preset}
 
-Small weights to learn and teach with. They know the synthetic world of this project and nothing else: features of real
-imagery are better than chance and worse than those of any published model. Half precision, {size:.1f} MB.
+Small weights to learn and teach with. They know the synthetic world of this project and nothing else; on real imagery
+they were not measured. Half precision, {size:.1f} MB.
 
 - **Trained** {training}
 - **Data** {data}

@@ -127,13 +127,13 @@ def test_collate_pads_dates_and_modalities():
 def test_model_embeds_a_scene_on_its_own_ground():
     from skysense_nb.models import load
 
-    model, _ = load("skysense-tiny", seed=0)
+    model, _ = load("skysense-tiny", weights=None, seed=0)
     scene = data.build(hr=image("hr", 128, 0.3125), s2=image("s2", 4, 10.0), s1=image("s1", 4, 10.0))
     embedding = model.embed(scene)
     assert embedding.shape == (128, 4, 4)
     assert embedding.rio.crs.to_epsg() == 32633
     assert embedding.attrs["model"] == "skysense-tiny, weights random, seed 0"
-    one_sensor, _ = load("skysense-tiny", seed=0, parts=("hr", "fusion"))
+    one_sensor, _ = load("skysense-tiny", weights=None, seed=0, parts=("hr", "fusion"))
     assert one_sensor.embed(scene).shape == (128, 4, 4)
 
 
@@ -141,7 +141,7 @@ def test_running_out_of_memory_says_what_would_fit(monkeypatch):
     from skysense_nb.errors import EnvironmentProblem
     from skysense_nb.models import load
 
-    model, _ = load("skysense-tiny", seed=0)
+    model, _ = load("skysense-tiny", weights=None, seed=0)
     monkeypatch.setattr(model, "features", lambda sample: torch.empty(2**60, dtype=torch.uint8))
     with pytest.raises(EnvironmentProblem) as error:
         model.embed(data.build(s2=image("s2", 4, 10.0)))
@@ -182,7 +182,7 @@ def test_dark_but_sound_images_pass():
 def test_embedding_in_training_mode_repeats_and_returns_to_it():
     from skysense_nb.models import load
 
-    model = load("skysense-tiny", seed=0)[0].train()
+    model = load("skysense-tiny", weights=None, seed=0)[0].train()
     scene = data.build(hr=image("hr", 128, 0.3125))
     model.encoders.eval()
     assert np.array_equal(model.embed(scene), model.embed(scene))
@@ -194,7 +194,7 @@ def test_embedding_in_training_mode_repeats_and_returns_to_it():
 def test_one_encoder_without_fusion_embeds_on_the_cells():
     from skysense_nb.models import load
 
-    model, _ = load("skysense-tiny", seed=0, parts=("s2",))
+    model, _ = load("skysense-tiny", weights=None, seed=0, parts=("s2",))
     embedding = model.embed(data.build(s2=image("s2", 10, 10.0), s1=image("s1", 10, 10.0)))
     assert embedding.shape == (128, 10, 10)
     assert np.array_equal(embedding[:, :4, :4], np.broadcast_to(embedding[:, :1, :1], (128, 4, 4)))

@@ -296,10 +296,11 @@ def test_rgb_weights_widen_to_near_infrared(source, separate, tmp_path):
 def test_random_weights_repeat_with_the_seed_and_leave_the_generator_alone():
     torch.manual_seed(1)
     before = torch.random.get_rng_state()
-    one, receipt = load("skysense-tiny", seed=4)
+    one, receipt = load("skysense-tiny", "random", seed=4)
     assert torch.equal(torch.random.get_rng_state(), before)
     assert all(
-        torch.equal(a, b) for a, b in zip(one.parameters(), load("skysense-tiny", seed=4)[0].parameters(), strict=True)
+        torch.equal(a, b)
+        for a, b in zip(one.parameters(), load("skysense-tiny", None, seed=4)[0].parameters(), strict=True)
     )
     assert str(receipt).startswith("Random weights, seed 4: nothing was loaded.")
 
@@ -338,7 +339,7 @@ def test_loading_never_holds_two_copies(tmp_path):
 
 
 def test_a_model_in_bf16_comes_back(tmp_path):
-    model, _ = load("skysense-tiny", seed=1, dtype=torch.bfloat16)
+    model, _ = load("skysense-tiny", None, seed=1, dtype=torch.bfloat16)
     back, receipt = load(weights=save(model, tmp_path / "half.safetensors"), dtype=torch.bfloat16)
     assert receipt.dtypes == ["bfloat16"]
     assert all(torch.equal(a, b) for a, b in zip(model.parameters(), back.parameters(), strict=True))

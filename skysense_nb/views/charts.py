@@ -12,6 +12,9 @@ from skysense_nb.views.furniture import PALETTE, panels, set_description
 
 LINES = ("-", "--", "-.", ":")
 
+ROOM = 60
+"""Letters that fit below a panel side by side."""
+
 
 def share_figure(
     tables: Mapping[str, np.ndarray], rows: Sequence[str], columns: Sequence[str], quantity: str
@@ -31,7 +34,7 @@ def share_figure(
     top = max(float(np.nanmax(table)) for table in tables.values())
     for ax, (title, table) in zip(axes, tables.items(), strict=True):
         picture = ax.imshow(table, cmap="viridis", vmin=0, vmax=top, aspect="auto")
-        ax.set_xticks(range(len(columns)), columns, fontsize=8)
+        ax.set_xticks(range(len(columns)), columns, fontsize=8, rotation=90 if len("".join(columns)) > ROOM else 0)
         ax.set_yticks(range(len(rows)), rows, fontsize=8)
         ax.set_title(title, fontsize=9)
         for (row, column), value in np.ndenumerate(table):

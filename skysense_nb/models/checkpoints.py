@@ -119,7 +119,7 @@ def config_for(name: str | Config | None, files: list[WeightsFile], near_infrare
     if context and not prototypes:
         got = "weights without" if files else "random weights"
         raise CheckpointError.of("weights that hold prototypes", got, "Leave context out.")
-    if asked is not None and asked.context is None and prototypes:
+    if prototypes and asked is not None and asked.context is None:
         asked, saved = (replace(one, context=prototypes if context else None) for one in (asked, saved))
     if near_infrared:
         asked, saved = (one and widened_to_near_infrared(one) for one in (asked, saved))

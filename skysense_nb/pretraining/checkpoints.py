@@ -58,6 +58,11 @@ class WholeCheckpoints(CheckpointIO):
         Path(path).unlink(missing_ok=True)
 
 
+def ended_step(trainer: Trainer, module: LightningModule) -> bool:
+    """Whether the last batch was the last part of an optimiser step."""
+    return int(module.batches_seen) % trainer.accumulate_grad_batches == 0
+
+
 class KeepLast(Callback):
     """Saves the run every few steps, and at its end, to one file."""
 
@@ -67,8 +72,7 @@ class KeepLast(Callback):
     def on_train_batch_end(self, trainer: Trainer, module: LightningModule, *_: Any) -> None:
         """Saves after the steps whose number divides by `every`, once per step."""
         step = trainer.global_step
-        whole = (int(module.batches_seen)) % trainer.accumulate_grad_batches == 0
-        if whole and (step % self.every == 0 or step == trainer.max_steps):
+        if ended_step(trainer, module) and (step % self.every == 0 or step == trainer.max_steps):
             trainer.save_checkpoint(self.path)
 
 
@@ -93,8 +97,7 @@ class History(Callback):
 
     def on_train_batch_end(self, trainer: Trainer, module: LightningModule, *_: Any) -> None:
         """Adds the terms of this step and the signs of collapse."""
-        whole = int(module.batches_seen) % trainer.accumulate_grad_batches == 0
-        if whole and trainer.is_global_zero:
+        if ended_step(trainer, module) and trainer.is_global_zero:
             learning_rate = trainer.optimizers[0].param_groups[0]["lr"]
             self.add(trainer.global_step, {**module.told, **module.collapse.state(), "learning_rate": learning_rate})
 

@@ -86,7 +86,7 @@ def retrieval(model: MultiModalModel, alignment: Alignment, tiles: Dataset, batc
     model.eval()
     found = defaultdict(list)
     for sample in DataLoader(tiles, batch, collate_fn=collate_tiles):
-        features = model.features(inputs(sample), cells=True)
+        features = model.features(sample, cells=True)
         sources = {name: dates.flatten(3).transpose(2, 3) for name, dates in features.cells.items()}  # B T N D
         valid = {name: sample[f"{name}_valid"].to(model.device) for name in sources}
         for name, cells in alignment.embed(sources, valid).items():
@@ -99,13 +99,7 @@ def retrieval(model: MultiModalModel, alignment: Alignment, tiles: Dataset, batc
 def fused_cells(model: MultiModalModel) -> Describe:
     """Describes cells by a model's fused features; the model is put into evaluation mode."""
     model.eval()
-    return lambda sample: model.features(inputs(sample)).fused
-
-
-def inputs(sample: dict[str, Tensor]) -> dict[str, Tensor]:
-    """What of a labelled tile a model reads."""
-    keys = {"lonlat", *(f"{name}{end}" for name in SENSORS for end in ("", "_day", "_valid"))}
-    return {name: sample[name] for name in keys & sample.keys()}
+    return lambda sample: model.features(sample).fused
 
 
 def raw_pixels(sample: dict[str, Tensor]) -> Tensor:

@@ -7,7 +7,7 @@ from pathlib import Path
 from torch import Tensor, nn
 
 from skysense_nb.errors import CheckpointError
-from skysense_nb.models.checkpoints import BUNDLED
+from skysense_nb.models.checkpoints import bundled
 from skysense_nb.models.family import config_from_json
 from skysense_nb.models.weight_files import open_weights
 from skysense_nb.pretraining.alignment_loss import Alignment
@@ -55,8 +55,7 @@ def load_heads(weights: str | Path) -> Heads:
         >>> load_heads("mine.safetensors").decoder is None
         True
     """
-    path = BUNDLED / f"{weights}.safetensors"
-    file = open_weights(path if path.is_file() else Path(weights))
+    file = open_weights(bundled(str(weights)) or Path(weights))
     found = {key.removeprefix(PREFIX): value for key, value in file.tensors.items() if key.startswith(PREFIX)}
     if not found:
         raise CheckpointError.of(f"heads of a pre-training run in {file.path.name}", "none", "Use a run's own file.")

@@ -25,7 +25,7 @@ they were not measured. Half precision, {size:.1f} MB.
 - **Trained** {training}
 - **Data** {data}
 - **Seed** {seed} · **time** {hours:.1f} h of training, torch {torch} · **date** {today}
-- **Again** `skysense-nb pretrain {preset} --card`, which takes the recipe below
+- **Again** `skysense-nb pretrain recipe.yaml --card`, with the recipe below
 
 ## Worth
 
@@ -46,15 +46,14 @@ Finding a place by another sensor among {tests}, recall@1, mean of both directio
 """
 
 
-def write_card(folder: str | Path, out: str | Path, tiles: tuple[int, int] = (400, 300)) -> Path:
+def write_card(folder: str | Path, out: str | Path) -> Path:
     """Measures a finished run against random weights and raw pixels, and writes `<preset>.safetensors` and `.md`.
 
     What is measured are the weights as they are written, in half precision.
 
     Args:
-        folder: Of the run.
+        folder: Of the run; the `probe_tiles` of its recipe are made there if they are missing.
         out: Where to write.
-        tiles: Labelled tiles to fit the probes on, and to measure them on; made in the run's folder.
 
     Returns:
         The card.
@@ -70,7 +69,7 @@ def write_card(folder: str | Path, out: str | Path, tiles: tuple[int, int] = (40
     model, receipt = load(weights=done)
     path = out / f"{recipe.preset}.safetensors"
     save(model, path, dtype=torch.float16, training=receipt.training, extra=load_heads(done).named())
-    train, test = probe_tiles(recipe, folder / "probe", tiles)
+    train, test = probe_tiles(recipe, folder / "probe")
     rows, recalls = compare(recipe, path, train, test)
     places = f"{recipe.stored_places} places of 64 × 64 ground cells, cut into" if recipe.stored_places else "endless"
     dates = f"{recipe.tile_s2_dates} Sentinel-2 and {recipe.tile_s1_dates} Sentinel-1 dates"

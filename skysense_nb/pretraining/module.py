@@ -40,9 +40,6 @@ MAY_CHANGE = ("workers", "tiles", "probe_every", "probe_tiles", "save_every", "r
 STORED_SIDE = 64
 """Cells of a stored place, the paper's size; drawing a place has a price of its own, so a large one is cheaper."""
 
-ENDS = ("", "_day", "_valid")
-"""Of the keys of a sensor in a batch."""
-
 WATCHED = ("targets", "entropies", "ranks")
 """Running means of the collapse monitor, which go on, too."""
 
@@ -201,8 +198,8 @@ def shared_sensors(tiles: dict[str, Tensor]) -> dict[str, Tensor]:
     absent = [name not in tiles or not bool(tiles[f"{name}_valid"].any()) for name in SENSORS]
     device = next(iter(tiles.values())).device
     somewhere = global_sum(torch.tensor(absent, dtype=torch.int64, device=device)).tolist()
-    dropped = [f"{name}{end}" for name, count in zip(SENSORS, somewhere, strict=True) if count for end in ENDS]
-    return {name: value for name, value in tiles.items() if name not in dropped}
+    dropped = [name for name, count in zip(SENSORS, somewhere, strict=True) if count]
+    return {key: value for key, value in tiles.items() if key.partition("_")[0] not in dropped}
 
 
 def mixed(*numbers: int) -> int:

@@ -8,7 +8,7 @@ from typing import Any
 from lightning import Callback, Trainer
 from torch.utils.data import Subset
 
-from skysense_nb.pretraining.checkpoints import History
+from skysense_nb.pretraining.checkpoints import History, ended_step
 from skysense_nb.pretraining.evaluation import evaluate, fused_cells
 from skysense_nb.pretraining.module import Pretraining
 from skysense_nb.pretraining.places import SPLITS, SyntheticPlaces
@@ -33,15 +33,15 @@ class Prober(Callback):
     def on_train_start(self, trainer: Trainer, module: Pretraining) -> None:
         """Makes the labelled tiles that are not there yet."""
         if trainer.is_global_zero:
-            probe_tiles(self.recipe, self.folder, self.recipe.probe_tiles)
+            probe_tiles(self.recipe, self.folder)
         trainer.strategy.barrier()
-        self.train, self.test = probe_tiles(self.recipe, self.folder, self.recipe.probe_tiles)
+        self.train, self.test = probe_tiles(self.recipe, self.folder)
 
     def on_train_batch_end(self, trainer: Trainer, module: Pretraining, *_: Any) -> None:
         """Measures, once per step that is due."""
         step = trainer.global_step
-        whole = int(module.batches_seen) % trainer.accumulate_grad_batches == 0
-        if not whole or (step % self.recipe.probe_every and step != trainer.max_steps):
+        due = step % self.recipe.probe_every == 0 or step == trainer.max_steps
+        if not due or not ended_step(trainer, module):
             return
         score = evaluate(fused_cells(module.networks.teacher), self.train, self.test)
         module.networks.teacher.train()
@@ -49,14 +49,14 @@ class Prober(Callback):
             self.history.add(step, {f"probe/{name}": value for name, value in vars(score).items()})
 
 
-def probe_tiles(recipe: Recipe, folder: Path, counts: tuple[int, int]) -> tuple[Subset, Subset]:
+def probe_tiles(recipe: Recipe, folder: Path) -> tuple[Subset, Subset]:
     """Labelled tiles to fit probes on and to measure them on, of the world's two splits; made where they are missing.
 
-    They have the recipe's dates and side. Their seed is not that of the training tiles.
+    The recipe says how many, of what side and dates. Their seed is not that of the training tiles.
     """
     dates = {"s2_dates": recipe.tile_s2_dates, "s1_dates": recipe.tile_s1_dates}
     found = []
-    for split, count in zip(SPLITS, counts, strict=True):
+    for split, count in zip(SPLITS, recipe.probe_tiles, strict=True):
         places = SyntheticPlaces(recipe.seed + 1, recipe.tile_cells, **dates, split=split, labels=True)
         found.append(Subset(StoredPlaces(write_tiles(folder / split, places, count)), range(count)))
     return tuple(found)

@@ -79,7 +79,7 @@ class Recipe:
         precision: fp32 or bf16 (mixed).
         recompute: Recompute activations of the encoders: less memory, more time.
         probe_every: Steps between probes of the teacher on held-out places; 0: no probes.
-        probe_tiles: Labelled tiles to fit the probes on, and to measure them on.
+        probe_tiles: Labelled tiles to fit these probes and those of the model card on, and to measure them on.
         save_every: Steps between checkpoints.
 
     Example:

@@ -1,6 +1,7 @@
 """Runs repeat, stop, go on bit for bit, and refuse to go on as something else."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -10,10 +11,11 @@ from small_runs import PLACES, SMALL
 
 from skysense_nb.errors import CheckpointError, RunError
 from skysense_nb.models import load
+from skysense_nb.models.swin import SwinBlock
 from skysense_nb.pretraining import Terms, checkpoints
 from skysense_nb.pretraining.checkpoints import History, WholeCheckpoints, read_rows
 from skysense_nb.pretraining.module import Pretraining, mixed
-from skysense_nb.pretraining.run import pretrain
+from skysense_nb.pretraining.run import Warner, pretrain
 from skysense_nb.pretraining.tiles import write_tiles
 
 
@@ -161,3 +163,23 @@ def test_a_collapse_is_told_in_words_once(recipe, tmp_path, capsys):
 
     pretrain(collapsed, tmp_path, accelerator="cpu", progress=False, callbacks=[Alarm()])
     assert capsys.readouterr().out.count("Step 10: Everything is alike.") == 1
+
+
+def test_one_region_is_told_in_words_and_two_are_not(capsys):
+    for regions in (2, 1):
+        bank = SimpleNamespace(known_regions=regions)
+        collapse = SimpleNamespace(words=lambda: None)
+        module = SimpleNamespace(recipe=SMALL, networks=SimpleNamespace(bank=bank), collapse=collapse)
+        trainer = SimpleNamespace(global_step=10, is_global_zero=True)
+        Warner().on_train_batch_end(trainer, module)
+        assert ("All tiles lie in one region" in capsys.readouterr().out) == (regions == 1)
+
+
+@pytest.mark.parametrize("preset", ["skysense-tiny", "skysense-v2-tiny"])
+def test_a_run_begins_with_open_branches_and_recomputes_where_told(preset):
+    networks = Pretraining(replace(SMALL, preset=preset, branch_gain=0.3, recompute=True)).networks
+    for model in (networks.student, networks.teacher):
+        gains = [norm.weight for b in model.modules() if isinstance(b, SwinBlock) for norm in (b.norm1, b.norm2)]
+        assert gains and all((gain == 0.3).all() for gain in gains)
+        assert all(part.recompute for part in model.modules() if hasattr(part, "recompute"))
+        assert any(hasattr(part, "recompute") for part in model.modules())

@@ -21,6 +21,10 @@ class SceneError(SkySenseError):
     """A scene or raster that cannot be what it is said to be."""
 
 
+class DatasetError(SkySenseError):
+    """A benchmark's folder that is not laid out or filled as its publishers did."""
+
+
 class SampleError(SkySenseError):
     """Tensors that do not fit together or do not fit the model."""
 

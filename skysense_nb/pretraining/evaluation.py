@@ -68,11 +68,25 @@ def collect(describe: Describe, tiles: Dataset, batch: int) -> tuple[Tensor, Ten
     return tuple(torch.cat(parts) for parts in (pooled, kinds, cells, covers))
 
 
-@torch.no_grad()
-def retrieval(model: MultiModalModel, alignment: Alignment, tiles: Dataset, batch: int = 8) -> dict[str, float]:
-    """How often a place seen by one sensor is the first that another sensor finds among all the tiles: recall@1.
+@dataclass(frozen=True)
+class Recall:
+    """How often a place seen by one sensor is the first that another sensor finds: recall@1, 0–1.
 
-    A place is the mean of its cells in the common space of the alignment. Chance is one in the number of tiles.
+    Attributes:
+        by_cells: Two places are as alike as their cells are on average, each compared with the other's cell at the
+            same spot. That is what the alignment is trained for.
+        by_mean: They are as alike as the means over their cells, which forget where things lie.
+    """
+
+    by_cells: float
+    by_mean: float
+
+
+@torch.no_grad()
+def retrieval(model: MultiModalModel, alignment: Alignment, tiles: Dataset, batch: int = 8) -> dict[str, Recall]:
+    """Looks for each place that one sensor sees among all tiles as another sensor sees them.
+
+    Cells are compared in the common space of the alignment. Chance is one in the number of tiles.
 
     Args:
         model: Put into evaluation mode.
@@ -81,7 +95,7 @@ def retrieval(model: MultiModalModel, alignment: Alignment, tiles: Dataset, batc
         batch: Tiles at a time.
 
     Returns:
-        "hr-s2", "hr-s1", "s2-s1": mean of both directions, 0–1.
+        "hr-s2", "hr-s1", "s2-s1": mean of both directions.
     """
     model.eval()
     found = defaultdict(list)
@@ -90,10 +104,20 @@ def retrieval(model: MultiModalModel, alignment: Alignment, tiles: Dataset, batc
         sources = {name: dates.flatten(3).transpose(2, 3) for name, dates in features.cells.items()}  # B T N D
         valid = {name: sample[f"{name}_valid"].to(model.device) for name in sources}
         for name, cells in alignment.embed(sources, valid).items():
-            found[name].append(cells.mean(1).cpu())
-    places = {name: torch.cat(parts) for name, parts in found.items()}
-    pairs = combinations(places, 2)
-    return {f"{one}-{other}": sum(retrieval_recall(places[one], places[other])) / 2 for one, other in pairs}
+            found[name].append(cells.cpu())
+    places = {name: torch.cat(parts) for name, parts in found.items()}  # n N C
+    return {f"{one}-{other}": recall_of(places[one], places[other]) for one, other in combinations(places, 2)}
+
+
+def recall_of(one: Tensor, other: Tensor) -> Recall:
+    """Recall of n places by unit vectors of their cells, n N C each: mean of both directions.
+
+    Example:
+        >>> recall_of(torch.eye(4).view(2, 2, 4), torch.eye(4).view(2, 2, 4))
+        Recall(by_cells=1.0, by_mean=1.0)
+    """
+    by_cells = sum(retrieval_recall(one.flatten(1), other.flatten(1))) / 2
+    return Recall(by_cells, sum(retrieval_recall(one.mean(1), other.mean(1))) / 2)
 
 
 def fused_cells(model: MultiModalModel) -> Describe:

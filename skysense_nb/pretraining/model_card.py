@@ -12,7 +12,7 @@ from torch.utils.data import Dataset
 from skysense_nb.data.synthetic import KINDS
 from skysense_nb.errors import RunError
 from skysense_nb.models import load, save
-from skysense_nb.pretraining.evaluation import Score, evaluate, fused_cells, raw_pixels, retrieval
+from skysense_nb.pretraining.evaluation import Recall, Score, evaluate, fused_cells, raw_pixels, retrieval
 from skysense_nb.pretraining.heads import load_heads
 from skysense_nb.pretraining.prober import probe_tiles
 from skysense_nb.pretraining.recipe import Recipe, read_recipe
@@ -36,8 +36,13 @@ over cells, {classes} kinds of place. Land cover: mIoU of a linear layer per gro
 |---|---|---|
 {rows}
 
-Finding a place by another sensor among {tests}, recall@1, mean of both directions; chance {chance:.1%}:
-{found}.
+Finding a held-out place by another sensor among {tests}, recall@1, mean of both directions. By cells: each is compared
+with the cell at the same spot, as in the loss. By mean: only the means over cells are.
+
+| sensors | by cells | by mean |
+|---|---|---|
+{recalls}
+| chance | {chance:.1%} | {chance:.1%} |
 
 ## Recipe
 
@@ -71,6 +76,7 @@ def write_card(folder: str | Path, out: str | Path) -> Path:
     save(model, path, dtype=torch.float16, training=receipt.training, extra=load_heads(done).named())
     train, test = probe_tiles(recipe, folder / "probe")
     rows, recalls = compare(recipe, path, train, test)
+    found = [f"| {pair} | {one.by_cells:.1%} | {one.by_mean:.1%} |" for pair, one in recalls.items()]
     places = f"{recipe.stored_places} places of 64 × 64 ground cells, cut into" if recipe.stored_places else "endless"
     dates = f"{recipe.tile_s2_dates} Sentinel-2 and {recipe.tile_s1_dates} Sentinel-1 dates"
     text = CARD.format(
@@ -87,7 +93,7 @@ def write_card(folder: str | Path, out: str | Path) -> Path:
         classes=len(KINDS),
         rows="\n".join(f"| {name} | {one.scene_accuracy:.1%} | {one.land_cover_miou:.1%} |" for name, one in rows),
         chance=1 / len(test),
-        found=", ".join(f"{pair} {recall:.1%}" for pair, recall in recalls.items()) or "not trained",
+        recalls="\n".join(found) or "| not trained | – | – |",
         recipe=(folder / "recipe.yaml").read_text(),
     )
     card = path.with_suffix(".md")
@@ -97,7 +103,7 @@ def write_card(folder: str | Path, out: str | Path) -> Path:
 
 def compare(
     recipe: Recipe, path: Path, train: Dataset, test: Dataset
-) -> tuple[list[tuple[str, Score]], dict[str, float]]:
+) -> tuple[list[tuple[str, Score]], dict[str, Recall]]:
     """Scores of raw pixels, of the network with random weights and of the weights at `path`; recalls of the latter."""
     trained, _ = load(recipe.preset, weights=path)
     random, _ = load(recipe.preset, weights=None, seed=recipe.seed)

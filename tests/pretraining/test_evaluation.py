@@ -5,7 +5,15 @@ from small_runs import PLACES
 
 from skysense_nb.models import load
 from skysense_nb.pretraining.alignment_loss import Alignment
-from skysense_nb.pretraining.evaluation import collect, evaluate, fused_cells, raw_pixels, retrieval
+from skysense_nb.pretraining.evaluation import (
+    Recall,
+    collect,
+    evaluate,
+    fused_cells,
+    raw_pixels,
+    recall_of,
+    retrieval,
+)
 from skysense_nb.pretraining.tiles import collate_tiles
 
 KINDS, COVERS = 14, 18
@@ -97,5 +105,12 @@ def test_retrieval_finds_places_whose_sensors_agree_and_no_others():
     alignment = Alignment(6, common_width=6)
     for projection in alignment.projections.values():
         torch.nn.init.eye_(projection.weight)
-    assert retrieval(Echo(), alignment, Places(9, shuffled=False), batch=4) == {"s2-s1": 1.0}
-    assert retrieval(Echo(), alignment, Places(9, shuffled=True), batch=4) == {"s2-s1": 0.0}
+    assert retrieval(Echo(), alignment, Places(9, shuffled=False), batch=4) == {"s2-s1": Recall(1.0, 1.0)}
+    assert retrieval(Echo(), alignment, Places(9, shuffled=True), batch=4) == {"s2-s1": Recall(0.0, 0.0)}
+
+
+def test_cells_tell_apart_what_their_mean_does_not():
+    one, other = torch.eye(4)[:2]
+    places = torch.stack([torch.stack([one, other]), torch.stack([other, one])])
+    assert recall_of(places, places) == Recall(by_cells=1.0, by_mean=0.0)
+    assert recall_of(places, places.flip(1)) == Recall(by_cells=0.0, by_mean=0.0)

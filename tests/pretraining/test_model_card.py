@@ -82,7 +82,7 @@ def test_a_card_tells_what_was_measured_on_the_written_weights(run, tmp_path):
     assert row in text
     assert "3 steps of 2 tiles of the synthetic world, losses pixel 1, object 1, image 1, alignment 0.5" in text
     assert "prototypes of up to 6 regions" in text
-    assert "hr-s2" in text and f"chance {1 / COUNTS[1]:.1%}" in text
+    assert "| hr-s2 |" in text and f"| chance | {1 / COUNTS[1]:.1%} |" in text
 
 
 def test_the_command_writes_a_card(run, tmp_path):

@@ -1,0 +1,216 @@
+"""Files of a benchmark: found inside its root and nowhere else, decoded, and named when they are missing or broken."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import tarfile
+import warnings
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+from typing import Any
+from xml.etree import ElementTree
+
+import numpy as np
+import rasterio
+import torch
+from PIL import Image
+from rasterio.errors import NotGeoreferencedWarning, RasterioError
+from torch import Tensor
+
+from skysense_nb.errors import DatasetError
+
+COPY_AGAIN = "It may be cut short; unpack or copy it again."
+
+
+class Root:
+    """The folder of a benchmark. Nothing outside of it is read, wherever a list, an annotation or a link points.
+
+    Args:
+        path: The folder.
+        where: Where to get the data, for errors.
+
+    Raises:
+        DatasetError: There is no such folder.
+
+    Example:
+        >>> Root(".").file("no such file.txt")
+        Traceback (most recent call last):
+        ...
+        skysense_nb.errors.DatasetError: Expected the file no such file.txt in ., got none. Check the root.
+    """
+
+    def __init__(self, path: str | Path, where: str = "") -> None:
+        self.given, self.path = Path(path), Path(path).resolve()
+        self.advice = f"Check the root, or get the data from {where}." if where else "Check the root."
+        if not self.path.is_dir():
+            raise DatasetError.of(f"a folder at {self.given}", "none", self.advice)
+
+    def file(self, *parts: str | Path) -> Path:
+        """A file that is there."""
+        path = self.inside(*parts)
+        if not path.is_file():
+            raise DatasetError.of(f"the file {self.name(path)} in {self.given}", "none", self.advice)
+        return path
+
+    def folder(self, *parts: str | Path) -> Path:
+        """A folder that is there."""
+        path = self.inside(*parts)
+        if not path.is_dir():
+            raise DatasetError.of(f"the folder {self.name(path)} in {self.given}", "none", self.advice)
+        return path
+
+    def first(self, *candidates: str | Path) -> Path:
+        """The first of several spellings of a file or folder that is there."""
+        for candidate in candidates:
+            if (path := self.inside(candidate)).exists():
+                return path
+        raise DatasetError.of(f"{' or '.join(map(str, candidates))} in {self.given}", "none of them", self.advice)
+
+    def inside(self, *parts: str | Path) -> Path:
+        """A path below the root; links are followed, and refused where they leave it."""
+        path = self.path.joinpath(*parts)
+        try:
+            real = path.resolve()
+            if path.is_symlink() and not real.exists():
+                raise OSError("a link to nothing")
+        except (OSError, RuntimeError) as error:
+            raise DatasetError.of(f"a readable {'/'.join(map(str, parts))}", str(error), "Mend the link.") from error
+        if not real.is_relative_to(self.path):
+            got = f"{'/'.join(map(str, parts))} outside of it"
+            raise DatasetError.of(f"files inside {self.given}", got, "Copy the data there, or pass the folder itself.")
+        return path
+
+    def name(self, path: Path) -> str:
+        """A path as seen from the root."""
+        return path.relative_to(self.path).as_posix()
+
+    def list(self, folder: str | Path, ending: str) -> list[Path]:
+        """Files of a folder with an ending, in natural order: 1, 2, 10."""
+        return sorted((path for path in self.folder(folder).iterdir() if path.name.endswith(ending)), key=natural)
+
+
+def natural(path: str | Path) -> list[tuple[int, int | str]]:
+    """A key that sorts numbers by value.
+
+    Example:
+        >>> sorted(["a10.png", "a2.png", "a1.png"], key=natural)
+        ['a1.png', 'a2.png', 'a10.png']
+    """
+    pieces = re.split(r"(\d+)", str(path))
+    return [(0, int(piece)) if piece.isdigit() else (1, piece) for piece in pieces]
+
+
+def read_image(path: Path) -> Tensor:
+    """A JPEG or PNG as R G B, 3 H W uint8."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # aerial images are large
+            with Image.open(path) as image:
+                return torch.from_numpy(np.asarray(image.convert("RGB")).transpose(2, 0, 1).copy())
+    except (OSError, SyntaxError, Image.DecompressionBombError) as error:
+        raise DatasetError.of(f"a readable image at {path}", str(error).splitlines()[0], COPY_AGAIN) from error
+
+
+def read_raster(path: Path, bands: list[int] | None = None) -> np.ndarray:
+    """A raster as it is stored, bands H W; a PNG with a palette as its indices.
+
+    Args:
+        path: Anything that GDAL reads.
+        bands: Numbers from 1; None for all.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", NotGeoreferencedWarning)
+            with rasterio.open(path) as file:
+                return file.read(bands)
+    except (RasterioError, IndexError) as error:
+        raise DatasetError.of(f"a readable raster at {path}", str(error).splitlines()[0], COPY_AGAIN) from error
+
+
+def as_float(values: np.ndarray) -> Tensor:
+    """A raster as a float32 tensor."""
+    return torch.from_numpy(values.astype(np.float32))
+
+
+def read_array(path: Path, lazily: bool = False) -> np.ndarray:
+    """A NumPy file without pickled objects; `lazily` reads from disk what is looked at."""
+    try:
+        return np.load(path, mmap_mode="r" if lazily else None, allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise DatasetError.of(f"a readable array at {path}", str(error).splitlines()[0], COPY_AGAIN) from error
+
+
+def read_json(path: Path) -> Any:
+    """A JSON file."""
+    try:
+        return json.loads(path.read_text())
+    except (ValueError, UnicodeDecodeError) as error:
+        raise DatasetError.of(f"JSON in {path}", str(error), COPY_AGAIN) from error
+
+
+def read_xml(path: Path) -> ElementTree.Element:
+    """The root element of an XML file; one that defines entities is refused."""
+    try:
+        text = path.read_text()
+        if "<!ENTITY" in text:
+            raise DatasetError.of(f"plain XML in {path}", "entity definitions", "Get the official file.")
+        return ElementTree.fromstring(text)
+    except (ElementTree.ParseError, UnicodeDecodeError) as error:
+        raise DatasetError.of(f"XML in {path}", str(error), COPY_AGAIN) from error
+
+
+def read_lines(path: Path) -> list[str]:
+    """Lines of a text file without blank ones."""
+    try:
+        return [line.strip() for line in path.read_text().splitlines() if line.strip()]
+    except UnicodeDecodeError as error:
+        raise DatasetError.of(f"text in {path}", str(error), COPY_AGAIN) from error
+
+
+def checksum(path: Path) -> str:
+    """SHA-256 of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def unpack(archive: str | Path, folder: str | Path) -> Path:
+    """Unpacks a zip or tar into a folder; members that would lie outside are refused before anything is written.
+
+    Returns:
+        The folder.
+
+    Raises:
+        DatasetError: Not an archive, a damaged one, or one with absolute paths, `..`, or links.
+    """
+    archive, folder = Path(archive), Path(folder)
+    try:
+        if zipfile.is_zipfile(archive):
+            with zipfile.ZipFile(archive) as file:
+                check_members(archive, zip_members(file))
+                file.extractall(folder)
+        elif tarfile.is_tarfile(archive):
+            with tarfile.open(archive) as file:
+                check_members(archive, ((one.name, one.isfile() or one.isdir()) for one in file.getmembers()))
+                file.extractall(folder, filter="data")
+        else:
+            raise DatasetError.of(f"a zip or tar at {archive}", "something else", "Download it again.")
+    except (OSError, EOFError, tarfile.TarError, zipfile.BadZipFile) as error:
+        raise DatasetError.of(f"a whole archive at {archive}", str(error), "Download it again.") from error
+    return folder
+
+
+def zip_members(file: zipfile.ZipFile) -> Iterator[tuple[str, bool]]:
+    """Names in a zip, and whether they are files or folders: a link says so in the upper bits of its mode."""
+    for one in file.infolist():
+        yield one.filename, (one.external_attr >> 28) != 0xA
+
+
+def check_members(archive: Path, members: Iterator[tuple[str, bool]]) -> None:
+    """Refuses names that lead out of the folder, and links."""
+    for name, plain in members:
+        path = PurePosixPath(name.replace("\\", "/"))
+        if path.is_absolute() or ".." in path.parts or re.match(r"[A-Za-z]:", name) or not plain:
+            raise DatasetError.of(f"plain files inside {archive.name}", repr(name), "Do not trust this archive.")

@@ -1,0 +1,51 @@
+"""Small synthetic copies of the benchmarks, laid out on disk exactly as the real ones.
+
+They are for learning the path from files to scores where the data cannot be had, and for tests: every quirk of the
+real files is in them. What is on the pictures is the synthetic world, so no score on them means anything.
+"""
+
+from __future__ import annotations
+
+import shutil
+from importlib import import_module
+from pathlib import Path
+
+from skysense_nb.data.benchmarks.reader import Record
+from skysense_nb.data.catalog import benchmark
+from skysense_nb.errors import DatasetError
+
+WRITERS = {
+    "aid": "class_folders:write_aid",
+    "resisc45": "class_folders:write_resisc45",
+}
+"""Where the writer of each entry of the catalogue is; imported when first used."""
+
+__all__ = ["WRITERS", "write_miniature"]
+
+
+def write_miniature(name: str, folder: str | Path, seed: int = 0) -> dict[str, Record]:
+    """Writes a small synthetic copy of a benchmark.
+
+    Args:
+        name: As in the catalogue.
+        folder: Must not exist; it appears when all is written. It is the `root` for `open_benchmark`.
+        seed: Of the synthetic world.
+
+    Returns:
+        What a reader must find: a record per id, of all splits.
+
+    Raises:
+        ParameterError: An unknown benchmark.
+        DatasetError: The folder exists.
+    """
+    module, writer = WRITERS[benchmark(name).name].split(":")
+    folder = Path(folder)
+    if folder.exists():
+        raise DatasetError.of(f"a new folder at {folder}", "one that exists", "Choose another, or delete it.")
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    beside = folder.with_name(f"{folder.name}.part")
+    shutil.rmtree(beside, ignore_errors=True)
+    beside.mkdir()
+    truth = getattr(import_module(f"skysense_nb.data.miniatures.{module}"), writer)(beside, seed)
+    beside.rename(folder)
+    return truth

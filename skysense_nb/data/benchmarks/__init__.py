@@ -15,6 +15,20 @@ from skysense_nb.data.catalog import benchmark
 READERS = {
     "aid": "class_folders:AID",
     "resisc45": "class_folders:RESISC45",
+    "dior": "boxes_dior:DIOR",
+    "dior_r": "boxes_dior:DIORR",
+    "fair1m": "fair1m:FAIR1M",
+    "levir_cd": "levir_cd:LEVIRCD",
+    "oscd": "oscd:OSCD",
+    "dyna_pla": "dynamic_earth_net:DynaPlanet",
+    "dyna_s2": "dynamic_earth_net:DynaS2",
+    "dyna_mm": "dynamic_earth_net:DynaMM",
+    "pastis": "pastis:PASTIS",
+    "ben_s2": "big_earth_net:BENS2",
+    "ben_mm": "big_earth_net:BENMM",
+    "fmow_s2": "fmow_s2:FMoWS2",
+    "isaid": "isaid:ISAID",
+    "potsdam": "potsdam:Potsdam",
 }
 """Where the reader of each entry of the catalogue is; imported when first used."""
 

@@ -17,6 +17,20 @@ from skysense_nb.errors import DatasetError
 WRITERS = {
     "aid": "class_folders:write_aid",
     "resisc45": "class_folders:write_resisc45",
+    "dior": "boxes_dior:write_dior",
+    "dior_r": "boxes_dior:write_dior_r",
+    "fair1m": "fair1m:write_fair1m",
+    "levir_cd": "levir_cd:write_levir_cd",
+    "oscd": "oscd:write_oscd",
+    "dyna_pla": "dynamic_earth_net:write_dyna_pla",
+    "dyna_s2": "dynamic_earth_net:write_dyna_s2",
+    "dyna_mm": "dynamic_earth_net:write_dyna_mm",
+    "pastis": "pastis:write_pastis",
+    "ben_s2": "big_earth_net:write_ben_s2",
+    "ben_mm": "big_earth_net:write_ben_mm",
+    "fmow_s2": "fmow_s2:write_fmow_s2",
+    "isaid": "isaid:write_isaid",
+    "potsdam": "potsdam:write_potsdam",
 }
 """Where the writer of each entry of the catalogue is; imported when first used."""
 

@@ -1,4 +1,4 @@
-"""The command line: `skysense-nb list | run | doctor | bench | pretrain`.
+"""The command line: `skysense-nb list | run | doctor | bench | pretrain | plan | catalog | fetch`.
 
 A mistake of the user prints one sentence and exits 2; a notebook that failed exits 1. Heavy imports wait
 inside the commands that need them, so that `list` and `--help` answer at once.
@@ -112,10 +112,15 @@ def bench_command(
     batch: Annotated[int, typer.Option(help="Tiles of that step.")] = 8,
     recompute: Annotated[bool, typer.Option(help="Recompute activations in it.")] = False,
     compiled: Annotated[bool, typer.Option(help="Compile its models.")] = False,
+    readers: Annotated[bool, typer.Option(help="Measure the readers of the benchmarks, on miniatures.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Measure latency, operations and memory of every module on this machine, or a step of pre-training."""
-    if pretraining:
+    """Measure modules on this machine, a step of pre-training, or the readers of the benchmarks."""
+    if readers:
+        from skysense_nb.runs.bench_readers import bench_readers
+
+        measured = bench_readers()
+    elif pretraining:
         from skysense_nb.runs.bench_pretraining import bench_pretraining, chosen_recipes
 
         recipes = chosen_recipes(preset, precision, recompute, cells=cells, batch=batch, device=device)
@@ -193,6 +198,58 @@ def plan_command(
     print("Rehearsing a step ...", file=sys.stderr)
     planned = planner.plan(wanted, machines.machine(machine), gpus, strategy)
     print_json(planned.to_dict()) if as_json else print(planned)
+
+
+@app.command("catalog")
+def catalog_command(
+    name: Annotated[str | None, typer.Argument(help="A benchmark; none: all of them as a table.")] = None,
+    task: Annotated[str | None, typer.Option(help="Only with this word in their task.")] = None,
+    sensor: Annotated[str | None, typer.Option(help="Only with hr, s2 or s1.")] = None,
+    licence: Annotated[str | None, typer.Option(help="Only with this text in their licence.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say what benchmarks there are: licence, layout, classes, protocol, published scores."""
+    from skysense_nb.data.catalog import benchmark, catalog
+
+    if name:
+        entry = benchmark(name)
+        print_json(entry.model_dump()) if as_json else print(entry.words())
+        return
+    table = catalog(task, sensor, licence)
+    print_json(table.reset_index().to_dict("records")) if as_json else print(table.to_string())
+
+
+@app.command("fetch")
+def fetch_command(
+    name: Annotated[str, typer.Argument(help="A benchmark of the catalogue.")],
+    miniature: Annotated[Path | None, typer.Option(help="New folder for a small synthetic copy.")] = None,
+    archive: Annotated[list[Path] | None, typer.Option(help="Downloaded zip or tar to unpack, repeatable.")] = None,
+    out: Annotated[Path, typer.Option(help="Folder to unpack to.")] = Path("data"),
+    verify: Annotated[Path | None, typer.Option(help="Root of a copy to look through.")] = None,
+    split: Annotated[str, typer.Option(help="Which split to verify.")] = "train",
+    seed: Annotated[int, typer.Option(help="Of the miniature.")] = 0,
+) -> None:
+    """Make a miniature of a benchmark, unpack or verify a real copy, or say where to get it."""
+    from skysense_nb.data.benchmarks import open_benchmark
+    from skysense_nb.data.benchmarks.files import unpack
+    from skysense_nb.data.catalog import benchmark
+    from skysense_nb.data.miniatures import write_miniature
+
+    entry = benchmark(name)
+    if miniature:
+        records = write_miniature(name, miniature, seed)
+        print(
+            f"{len(records)} synthetic samples in the layout of {entry.title}, in {miniature}. No score on them counts."
+        )
+    for each in archive or []:
+        print(f"Unpacked {each} to {unpack(each, out)}")
+    if verify:
+        found = open_benchmark(name, verify, split).verify()
+        print(found)
+        if not found.ok:
+            raise typer.Exit(1)
+    if not (miniature or archive or verify):
+        print(entry.words())
 
 
 def main() -> None:

@@ -143,6 +143,28 @@ class Benchmark(Part):
         """How many a split must have; None where that is not known for sure."""
         return next((one.count for one in self.splits if one.name == split and one.confidence == "read"), None)
 
+    def words(self) -> str:
+        """What to know before downloading it, in lines."""
+        sizes = ", ".join(f"{one.name} {one.count}" for one in self.splits if one.count and one.confidence == "read")
+        scores = [
+            f"{one.model}{f', {one.setting}' if one.setting else ''}: {one.metric} {one.value} ({one.confidence})"
+            for one in self.scores
+            if one.confidence != "recalled"
+        ]
+        lines = [
+            f"{self.title}: {self.task}. {self.about}",
+            f"  images    {self.images or 'not counted'}, {self.image_size}, pixels {self.pixel_size}",
+            f"  classes   {len(self.classes)}",
+            f"  splits    {f'{sizes} {self.split_unit}. ' if sizes else ''}{self.split_rule}",
+            f"  metric    {self.metric_definition}",
+            f"  licence   {self.licence}",
+            *(f"  get it    {line}" for line in self.download),
+            *(f"  layout    {line}" for line in self.layout),
+            *(f"  careful   {line}" for line in self.pitfalls),
+            *(f"  score     {line}" for line in scores),
+        ]
+        return "\n".join(lines)
+
 
 class Area(Part):
     """A place worth looking at: edges in degrees west, south, east, north."""

@@ -6,7 +6,8 @@ a model made of the place; `quiet_map` and `add_overlay` put a picture on a map 
 `similarity_map` answers a click. Every figure carries its own alternative text: `describe(figure)`.
 """
 
-from skysense_nb.views.charts import bars_figure, curves_figure, share_figure
+from skysense_nb.views.annotation_figures import Annotated, annotated_figure, picture_of
+from skysense_nb.views.charts import bars_figure, curves_figure, dots_figure, share_figure
 from skysense_nb.views.clicks import SimilarityMap, similarity_map
 from skysense_nb.views.composites import cloud_overlay, composite, stretch_limits
 from skysense_nb.views.crop_figures import crops_figure
@@ -20,9 +21,11 @@ from skysense_nb.views.scene_figures import scene_figure, series_figure, spectra
 from skysense_nb.views.token_figures import choices_figure, token_grids_figure
 
 __all__ = [
+    "Annotated",
     "SimilarityMap",
     "add_footprint",
     "add_overlay",
+    "annotated_figure",
     "attention_figure",
     "bars_figure",
     "choices_figure",
@@ -31,9 +34,11 @@ __all__ = [
     "crops_figure",
     "curves_figure",
     "describe",
+    "dots_figure",
     "features_figure",
     "label_figure",
     "pca_rgb",
+    "picture_of",
     "pictures_figure",
     "quantity_maps_figure",
     "quiet_map",

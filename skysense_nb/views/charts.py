@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from textwrap import fill
 
 import numpy as np
@@ -101,4 +101,36 @@ def bars_figure(groups: Mapping[str, Mapping[str, float]], quantity: str, limit:
     if len(cases) > 1:
         ax.legend(fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False)
     told = [f"{name}: {', '.join(f'{case} {value:.3g}' for case, value in v.items())}" for name, v in groups.items()]
+    return set_description(figure, f"{quantity}. {'; '.join(told)}.")
+
+
+def dots_figure(
+    rows: Mapping[str, Mapping[str, float]], quantity: str, hollow: Container[tuple[str, str]] = ()
+) -> Figure:
+    """One line per row with a dot per case: for values that lie close together, or are not all there.
+
+    Args:
+        rows: Per row its values by case; cases may be missing.
+        quantity: What a number is, with unit.
+        hollow: Pairs of row and case whose dots are empty.
+
+    Example:
+        >>> dots_figure({"iSAID": {"v1": 70.9, "v2": 71.9}, "DIOR": {"v1": 78.7}}, "score (%)")
+        <Figure size 900x142 with 1 Axes>
+    """
+    figure, (ax,) = panels(1)
+    figure.set_size_inches(9.0, 0.9 + 0.26 * len(rows))
+    cases = list(dict.fromkeys(case for values in rows.values() for case in values))
+    for place, (row, values) in enumerate(rows.items()):
+        ax.plot([min(values.values()), max(values.values())], [place, place], color="0.8", zorder=1)
+        for case, value in values.items():
+            colour = PALETTE[cases.index(case) % len(PALETTE)]
+            face = "white" if (row, case) in hollow else colour
+            ax.scatter(value, place, s=45, facecolors=face, edgecolors=colour, linewidths=1.5, zorder=2)
+    ax.set_yticks(range(len(rows)), list(rows), fontsize=8)
+    ax.invert_yaxis()
+    ax.set_xlabel(quantity)
+    handles = [ax.scatter([], [], color=PALETTE[number % len(PALETTE)]) for number in range(len(cases))]
+    ax.legend(handles, cases, fontsize=8)
+    told = [f"{row}: {', '.join(f'{case} {value:.4g}' for case, value in v.items())}" for row, v in rows.items()]
     return set_description(figure, f"{quantity}. {'; '.join(told)}.")

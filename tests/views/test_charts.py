@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from skysense_nb.views import bars_figure, curves_figure, describe, share_figure
+from skysense_nb.views import bars_figure, curves_figure, describe, dots_figure, share_figure
 
 
 def test_shares_are_written_into_their_cells():
@@ -29,3 +29,14 @@ def test_bars_have_the_height_of_their_number():
     middles = sorted(bar.get_x() + bar.get_width() / 2 for bar in ax.patches)
     assert np.allclose(middles, [-0.2, 0.2, 0.8, 1.2])
     assert describe(figure) == "score. stage 3: a 0.25, b 0.5; stage 4: a 1, b 2."
+
+
+def test_dots_stand_at_their_values_and_may_be_hollow_or_missing():
+    rows = {"iSAID": {"v1": 70.0, "v2": 72.0}, "DIOR": {"v2": 78.0}}
+    figure = dots_figure(rows, "score (%)", hollow={("iSAID", "v1")})
+    (ax,) = figure.axes
+    dots = [one for one in ax.collections if len(one.get_offsets())]
+    assert [tuple(one.get_offsets()[0]) for one in dots] == [(70.0, 0.0), (72.0, 0.0), (78.0, 1.0)]
+    faces = [one.get_facecolor()[0].tolist() for one in dots]
+    assert faces[0] == [1, 1, 1, 1] and faces[1] == faces[2] != faces[0]
+    assert "DIOR: v2 78" in describe(figure)

@@ -105,20 +105,34 @@ def natural(path: str | Path) -> list[tuple[int, int | str]]:
 
 def read_image(path: Path) -> Tensor:
     """A JPEG or PNG as R G B, 3 H W uint8."""
+    return torch.from_numpy(decode(path, "RGB").transpose(2, 0, 1).copy())
+
+
+def read_indices(path: Path) -> np.ndarray:
+    """A grey PNG, or the indices of one with a palette, H W uint8. GDAL would fill up one that is cut short."""
+    values = decode(path)
+    if values.ndim != 2 or values.dtype != np.uint8:
+        got = f"an array of {values.shape}, {values.dtype}"
+        raise DatasetError.of(f"one band of bytes in {path}", got, "Get the official file.")
+    return values
+
+
+def decode(path: Path, mode: str | None = None) -> np.ndarray:
+    """An image as Pillow reads it, in a mode or as it is stored."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # aerial images are large
             with Image.open(path) as image:
-                return torch.from_numpy(np.asarray(image.convert("RGB")).transpose(2, 0, 1).copy())
+                return np.asarray(image.convert(mode) if mode else image)
     except (OSError, SyntaxError, Image.DecompressionBombError) as error:
         raise DatasetError.of(f"a readable image at {path}", str(error).splitlines()[0], COPY_AGAIN) from error
 
 
 def read_raster(path: Path, bands: list[int] | None = None) -> np.ndarray:
-    """A raster as it is stored, bands H W; a PNG with a palette as its indices.
+    """A TIFF as it is stored, bands H W.
 
     Args:
-        path: Anything that GDAL reads.
+        path: Of the TIFF. PNG are for `read_image` and `read_indices`.
         bands: Numbers from 1; None for all.
     """
     try:
@@ -214,3 +228,15 @@ def check_members(archive: Path, members: Iterator[tuple[str, bool]]) -> None:
         path = PurePosixPath(name.replace("\\", "/"))
         if path.is_absolute() or ".." in path.parts or re.match(r"[A-Za-z]:", name) or not plain:
             raise DatasetError.of(f"plain files inside {archive.name}", repr(name), "Do not trust this archive.")
+
+
+def read_grid(path: Path) -> dict[str, Any]:
+    """Where a raster lies: `crs` and `transform` as far as the file, or a world file beside it, says so."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", NotGeoreferencedWarning)
+            with rasterio.open(path) as file:
+                grid = {"crs": file.crs, "transform": None if file.transform.is_identity else file.transform}
+    except RasterioError as error:
+        raise DatasetError.of(f"a readable raster at {path}", str(error).splitlines()[0], COPY_AGAIN) from error
+    return {key: value for key, value in grid.items() if value is not None}

@@ -27,7 +27,7 @@ def class_share(root: Root, name: str, classes: dict[str, int], share: float, se
     Raises:
         DatasetError: The draw on disk is of other files than those found.
     """
-    path = root.inside(NOTES, f"{name}-{share:.0%}-seed{seed}.json")
+    path = root.inside(NOTES, f"{name}-{share:g}-seed{seed}.json")
     if path.exists():
         stored = json.loads(path.read_text())
         if stored["samples"] != len(classes) or not set(stored["train"]) <= classes.keys():

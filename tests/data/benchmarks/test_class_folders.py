@@ -40,9 +40,9 @@ def test_every_class_gives_its_share_and_the_rest_is_for_testing(miniature):
 def test_a_draw_is_kept_beside_the_data_and_another_seed_gives_another(own_copy):
     root = own_copy("aid")
     first = {r["id"] for r in open_benchmark("aid", root, share=0.5)}
-    stored = json.loads((root / ".skysense_nb" / "aid-50%-seed0.json").read_text())
+    stored = json.loads((root / ".skysense_nb" / "aid-0.5-seed0.json").read_text())
     assert {name.removesuffix(".jpg") for name in stored["train"]} == first
-    (root / ".skysense_nb" / "aid-50%-seed0.json").unlink()
+    (root / ".skysense_nb" / "aid-0.5-seed0.json").unlink()
     assert {r["id"] for r in open_benchmark("aid", root, share=0.5)} == first
     assert {r["id"] for r in open_benchmark("aid", root, share=0.5, seed=1)} != first
 

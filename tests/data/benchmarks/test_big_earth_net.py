@@ -146,7 +146,7 @@ def test_a_share_is_of_training_only_without_repeats_and_kept(own_copy):
     reader = open_benchmark("ben_s2", root, share=0.1)
     drawn = [item.s2 for item in reader.items]
     assert len(drawn) == len(set(drawn)) == 10 and reader.counted() == 100
-    stored = json.loads((root / ".skysense_nb" / "ben_s2-10%-seed0.json").read_text())
+    stored = json.loads((root / ".skysense_nb" / "ben_s2-0.1-seed0.json").read_text())
     assert set(stored["train"]) == set(drawn)
     assert [item.s2 for item in open_benchmark("ben_s2", root, share=0.1).items] == drawn
     assert [item.s2 for item in open_benchmark("ben_s2", root, share=0.1, seed=1).items] != drawn
@@ -245,7 +245,7 @@ def test_the_second_version_is_read_from_its_own_folders_and_table(second_versio
 def test_a_share_of_the_second_version_is_kept_apart(second_version):
     root, _ = second_version
     assert len(open_benchmark("ben_mm", root, version="v2", share=0.5)) == 1
-    assert (root / ".skysense_nb" / "ben_mm-v2-50%-seed0.json").exists()
+    assert (root / ".skysense_nb" / "ben_mm-v2-0.5-seed0.json").exists()
 
 
 def test_a_missing_parquet_reader_is_said_to_be_missing(second_version, monkeypatch):

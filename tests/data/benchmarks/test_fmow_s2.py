@@ -68,7 +68,7 @@ def test_a_share_takes_whole_locations_of_every_category(own_copy):
     assert len(open_benchmark("fmow_s2", root, share=0.5, series=True)) == 2
     assert {record["id"] for record in open_benchmark("fmow_s2", root, share=0.5, series=True)} == places
     assert len(open_benchmark("fmow_s2", root, "val", share=0.5)) == 4
-    assert (root / ".skysense_nb" / "fmow_s2-50%-seed0.json").exists()
+    assert (root / ".skysense_nb" / "fmow_s2-0.5-seed0.json").exists()
 
 
 def test_a_missing_image_is_named_when_it_is_read(own_copy):

@@ -4,6 +4,7 @@ import pandas as pd
 import pytest
 import yaml
 
+from skysense_nb.data.benchmarks.files import plain
 from skysense_nb.data.catalog import FOLDER, KINDS, catalog, entries, published_scores, read_entry
 from skysense_nb.errors import EnvironmentProblem, ParameterError
 from skysense_nb.sensors import S1, S2
@@ -45,6 +46,12 @@ def test_names_that_yaml_could_take_for_something_else_stay_names():
     assert entries()["ben_s2"].source_classes["Transitional woodland/shrub"] == 13
     assert sum(target is None for target in entries()["ben_s2"].source_classes.values()) == 11
     assert len(entries()["ben_s2"].source_classes) == 43
+
+
+def test_no_two_classes_of_a_benchmark_are_spelled_alike():
+    for one in entries().values():
+        names = [each.name for each in (*one.classes, *one.ignored)]
+        assert len({plain(name) for name in names}) == len(names), one.name
 
 
 def test_filters_leave_what_fits():

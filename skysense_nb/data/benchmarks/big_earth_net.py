@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from skysense_nb.data.benchmarks.files import read_grid, read_json, read_lines, read_raster
+from skysense_nb.data.benchmarks.files import Raster, open_raster, read_json, read_lines
 from skysense_nb.data.benchmarks.reader import Reader, Record
 from skysense_nb.data.benchmarks.shares import class_share
 from skysense_nb.errors import DatasetError, EnvironmentProblem, ParameterError
@@ -170,9 +170,10 @@ class BigEarthNet(Reader):
             patch = getattr(item, sensor)
             record[f"{sensor}_date"] = date_of(patch).reshape(1)
             paths = self.band_files(sensor, patch)
-            bands = [at_10_m(path) for path in paths]
+            rasters = [open_raster(path) for path in paths]
+            bands = [at_10_m(path, raster) for path, raster in zip(paths, rasters, strict=True)]
             record[sensor] = torch.from_numpy(np.stack(bands).astype(np.float32))[None]  # 1 C H W
-            record = read_grid(paths[0]) | record  # the first band of either sensor has 10 m
+            record = rasters[0].place | record  # the first band of either sensor has 10 m
         labels = self.read_labels(item)
         if not labels:
             got = "none"
@@ -250,9 +251,9 @@ def date_of(patch: str) -> np.datetime64:
         raise DatasetError.of("a patch name with a date YYYYMMDDT…", repr(patch), "Mend the list.") from error
 
 
-def at_10_m(path: Path) -> np.ndarray:
+def at_10_m(path: Path, raster: Raster) -> np.ndarray:
     """A band at 120 × 120 pixels; each pixel of 20 m becomes four."""
-    values, repeats = read_raster(path), 2 if path.stem.endswith(BANDS_OF_20_M) else 1
+    values, repeats = raster.values, 2 if path.stem.endswith(BANDS_OF_20_M) else 1
     if values.shape != (1, SIDE // repeats, SIDE // repeats):
         wanted, got = (" × ".join(map(str, shape)) for shape in ((1, *2 * [SIDE // repeats]), values.shape))
         raise DatasetError.of(f"{wanted} pixels in {path}", got, "Unpack it again.")

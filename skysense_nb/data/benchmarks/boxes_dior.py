@@ -10,7 +10,7 @@ from xml.etree import ElementTree
 import torch
 from torch import Tensor
 
-from skysense_nb.data.benchmarks.files import read_image, read_lines, read_xml
+from skysense_nb.data.benchmarks.files import plain, read_image, read_lines, read_xml
 from skysense_nb.data.benchmarks.reader import UNKNOWN_DATE, Reader, Record
 from skysense_nb.errors import DatasetError
 
@@ -35,7 +35,7 @@ class BoxReader(Reader):
     def __init__(self, root: str | Path, split: str = "train", drop_empty: bool = False) -> None:
         self.drop_empty = drop_empty
         super().__init__(root, split)
-        self.ids = {spelled(name): number for number, name in enumerate(self.class_names)}
+        self.ids = {plain(name): number for number, name in enumerate(self.class_names)}
 
     def boxes(self, path: Path, found: list[tuple[str, list[float]]]) -> Record:
         """Boxes, ids and names of an image.
@@ -49,10 +49,10 @@ class BoxReader(Reader):
         """
         kept = []
         for number, (name, values) in enumerate(found, start=1):
-            if spelled(name) not in self.ids:
+            if plain(name) not in self.ids:
                 raise DatasetError.of(f"classes of {self.entry.title} in {path}", repr(name), "Get the official file.")
             if area(values) >= SMALLEST_AREA:
-                kept.append((self.ids[spelled(name)], values))
+                kept.append((self.ids[plain(name)], values))
             elif not self.drop_empty:
                 advice = "Mend the file, or pass drop_empty=True."
                 raise DatasetError.of(f"a box with an area as object {number} of {path}", f"{values}", advice)
@@ -130,16 +130,6 @@ class DIORR(DIOR):
         for corner in ("left_top", "right_top", "right_bottom", "left_bottom")
         for axis in ("x", "y")
     )
-
-
-def spelled(name: str) -> str:
-    """A class name as all spellings of it share it.
-
-    Example:
-        >>> spelled("Expressway-Service-area"), spelled("Dry Cargo Ship")
-        ('expressway service area', 'dry cargo ship')
-    """
-    return " ".join(name.lower().replace("-", " ").replace("_", " ").split())
 
 
 def text(node: ElementTree.Element, field: str, path: Path) -> str:

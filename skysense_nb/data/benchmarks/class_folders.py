@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
 import torch
 
-from skysense_nb.data.benchmarks.files import read_image
+from skysense_nb.data.benchmarks.files import plain, read_image
 from skysense_nb.data.benchmarks.reader import UNKNOWN_DATE, Reader, Record
 from skysense_nb.data.benchmarks.shares import class_share
 from skysense_nb.errors import DatasetError, ParameterError
@@ -53,16 +52,14 @@ class ClassFolders(Reader):
             got = f"a folder {unknown[0]}"
             raise DatasetError.of(f"folders named after classes of {self.entry.title}", got, self.root.advice)
         found = [
-            Labelled(path, ids[plain(folder.name)])
-            for folder in folders
-            for path in self.root.list(self.root.name(folder), ".jpg")
+            Labelled(path, ids[plain(folder.name)]) for folder in folders for path in self.root.list(folder, ".jpg")
         ]
         classes = {one.path.name: one.label for one in found}
         chosen = class_share(self.root, self.name, classes, self.share, self.seed) if found else set()
         return [one for one in found if (one.path.name in chosen) == (self.split == "train")]
 
     def read(self, item: Labelled) -> Record:
-        image = read_image(self.root.file(self.root.name(item.path)))
+        image = read_image(self.root.file(item.path))
         return {
             "id": item.path.stem,
             "hr": image[None],
@@ -85,13 +82,3 @@ class RESISC45(ClassFolders):
     """NWPU-RESISC45: `NWPU-RESISC45/<class>/<class>_NNN.jpg`."""
 
     name, folder = "resisc45", "NWPU-RESISC45"
-
-
-def plain(name: str) -> str:
-    """A class name as mirrors spell it: `BareLand`, `bare_land` and `bare land` are one.
-
-    Example:
-        >>> plain("Bare Land"), plain("baseball_diamond")
-        ('bareland', 'baseballdiamond')
-    """
-    return re.sub(r"[^a-z]", "", name.lower())

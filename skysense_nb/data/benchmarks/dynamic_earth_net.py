@@ -15,7 +15,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from skysense_nb.data.benchmarks.dynamic_earth_net_tree import LISTS, Tree, read_bands, read_label
+from skysense_nb.data.benchmarks.dynamic_earth_net_tree import LISTS, Tree, read_label
+from skysense_nb.data.benchmarks.files import open_raster
 from skysense_nb.data.benchmarks.reader import Reader, Record
 from skysense_nb.errors import DatasetError, ParameterError
 from skysense_nb.sensors import S2
@@ -150,7 +151,7 @@ class DynamicEarthNet(Reader):
         return None
 
     def read(self, item: LabelledMonth) -> Record:
-        mask, place = read_label(self.root.file(self.root.name(item.label)))
+        mask, place = read_label(self.root.file(item.label))
         record = {"id": f"{item.cube}_{item.month}", "mask": mask, **place}
         for name, images in item.images.items():
             expected = 1 if name != "hr" or self.days is None else len(self.days)
@@ -171,7 +172,7 @@ class DynamicEarthNet(Reader):
         for number, path in enumerate(paths):
             if path is None:
                 continue
-            image = read_bands(self.root.file(self.root.name(path)), stored, self.bands[name]).as_float()
+            image = open_raster(self.root.file(path), self.bands[name], stored).as_float()
             if series is None:
                 series = image.new_full((len(paths), *image.shape), torch.nan)
             check_size(path, image, series[0])
@@ -242,7 +243,7 @@ class DynaS2(DynamicEarthNet):
     def read(self, item: LabelledMonth | tuple[LabelledMonth, ...]) -> Record:
         if isinstance(item, LabelledMonth):
             return super().read(item)
-        labels = [read_label(self.root.file(self.root.name(one.label))) for one in item]
+        labels = [read_label(self.root.file(one.label)) for one in item]
         for one, (mask, _) in zip(item, labels, strict=True):
             check_size(one.label, mask, labels[0][0])
         return {

@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import os
 import re
-import warnings
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from datetime import date
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
-import rasterio
 import torch
-from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from torch import Tensor
 
-from skysense_nb.data.benchmarks.files import COPY_AGAIN, Root, read_lines
+from skysense_nb.data.benchmarks.files import Root, open_raster, read_lines
 from skysense_nb.data.benchmarks.reader import IGNORED
 from skysense_nb.errors import DatasetError
 
@@ -150,49 +147,13 @@ def read_list(path: Path) -> list[Month]:
     return list(months)
 
 
-class Bands(NamedTuple):
-    """Bands of a raster as they are stored, what stands for no data, and `crs` and `transform` where it has them."""
-
-    values: np.ndarray
-    nodata: float | None
-    place: dict[str, Any]
-
-    def as_float(self) -> Tensor:
-        """C H W float32; NaN: no data."""
-        image = torch.from_numpy(self.values.astype(np.float32))
-        if self.nodata is not None:
-            image[torch.from_numpy(self.values == self.nodata)] = torch.nan
-        return image
-
-
-def read_bands(path: Path, stored: int, bands: Sequence[int]) -> Bands:
-    """Some bands of a GeoTIFF, and where on Earth it lies.
-
-    Args:
-        path: The file.
-        stored: Number of bands that it must have.
-        bands: Numbers from 1, in the order wanted.
-    """
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", NotGeoreferencedWarning)
-            with rasterio.open(path) as file:
-                if file.count != stored:
-                    advice = "Get the official file, or say which bands there are."
-                    raise DatasetError.of(f"{stored} bands in {path}", f"{file.count}", advice)
-                place = {"crs": file.crs, "transform": file.transform} if file.crs else {}
-                return Bands(file.read(list(bands)), file.nodata, place)
-    except RasterioError as error:
-        raise DatasetError.of(f"a readable raster at {path}", str(error).splitlines()[0], COPY_AGAIN) from error
-
-
 def read_label(path: Path) -> tuple[Tensor, dict[str, Any]]:
     """A label as ids, H W int64, and where it lies.
 
     Seven bands of 0 or 255, one per class. As in the publishers' reader the last band that is set counts, and a pixel
     with none is of class 0.
     """
-    stored = read_bands(path, STORED_LABELS, range(1, STORED_LABELS + 1))
+    stored = open_raster(path, count=STORED_LABELS)
     if ((stored.values != 0) & (stored.values != 255)).any():
         got = f"{np.setdiff1d(stored.values, (0, 255))[:5].tolist()}"
         raise DatasetError.of(f"0 and 255 in the bands of {path}", got, "Get the official label.")

@@ -75,7 +75,7 @@ class FAIR1M(BoxReader):
         return record | self.boxes(files[1], found)
 
     def files(self, item: Annotated) -> list[Path]:
-        return [self.root.file(self.root.name(path)) for path in (item.image, item.annotation) if path]
+        return [self.root.file(path) for path in (item.image, item.annotation) if path]
 
 
 def rgb(path: Path) -> np.ndarray:

@@ -8,9 +8,9 @@ import re
 import tarfile
 import warnings
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, NamedTuple
 from xml.etree import ElementTree
 
 import numpy as np
@@ -103,6 +103,16 @@ def natural(path: str | Path) -> list[tuple[int, int | str]]:
     return [(0, int(piece)) if piece.isdigit() else (1, piece) for piece in pieces]
 
 
+def plain(name: str) -> str:
+    """A class name as all its spellings share it: letters and digits alone.
+
+    Example:
+        >>> plain("Bare Land"), plain("Expressway-Service-area"), plain("Boeing737")
+        ('bareland', 'expresswayservicearea', 'boeing737')
+    """
+    return re.sub(r"[^a-z0-9]", "", name.lower())
+
+
 def read_image(path: Path) -> Tensor:
     """A JPEG or PNG as R G B, 3 H W uint8."""
     return torch.from_numpy(decode(path, "RGB").transpose(2, 0, 1).copy())
@@ -128,20 +138,46 @@ def decode(path: Path, mode: str | None = None) -> np.ndarray:
         raise DatasetError.of(f"a readable image at {path}", str(error).splitlines()[0], COPY_AGAIN) from error
 
 
-def read_raster(path: Path, bands: list[int] | None = None) -> np.ndarray:
-    """A TIFF as it is stored, bands H W.
+class Raster(NamedTuple):
+    """Bands of a TIFF as stored, H W each, what stands for no data, and `crs` and `transform` if it has them."""
+
+    values: np.ndarray
+    nodata: float | None
+    place: dict[str, Any]
+
+    def as_float(self) -> Tensor:
+        """Bands H W float32; NaN: no data."""
+        image = as_float(self.values)
+        if self.nodata is not None:
+            image[torch.from_numpy(self.values == self.nodata)] = torch.nan
+        return image
+
+
+def open_raster(path: Path, bands: Sequence[int] | None = None, count: int | None = None) -> Raster:
+    """A TIFF with the place where it lies, as far as the file, or a world file beside it, says so.
 
     Args:
         path: Of the TIFF. PNG are for `read_image` and `read_indices`.
-        bands: Numbers from 1; None for all.
+        bands: Numbers from 1, in the order wanted; None for all.
+        count: Number of bands that it must have.
     """
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", NotGeoreferencedWarning)
             with rasterio.open(path) as file:
-                return file.read(bands)
+                if count is not None and file.count != count:
+                    advice = "Get the official file, or say which bands there are."
+                    raise DatasetError.of(f"{count} bands in {path}", f"{file.count}", advice)
+                place = {"crs": file.crs, "transform": None if file.transform.is_identity else file.transform}
+                known = {name: value for name, value in place.items() if value is not None}
+                return Raster(file.read(None if bands is None else list(bands)), file.nodata, known)
     except (RasterioError, IndexError) as error:
         raise DatasetError.of(f"a readable raster at {path}", str(error).splitlines()[0], COPY_AGAIN) from error
+
+
+def read_raster(path: Path, bands: Sequence[int] | None = None) -> np.ndarray:
+    """Bands of a TIFF as they are stored, H W each; see `open_raster`."""
+    return open_raster(path, bands).values
 
 
 def as_float(values: np.ndarray) -> Tensor:
@@ -228,15 +264,3 @@ def check_members(archive: Path, members: Iterator[tuple[str, bool]]) -> None:
         path = PurePosixPath(name.replace("\\", "/"))
         if path.is_absolute() or ".." in path.parts or re.match(r"[A-Za-z]:", name) or not plain:
             raise DatasetError.of(f"plain files inside {archive.name}", repr(name), "Do not trust this archive.")
-
-
-def read_grid(path: Path) -> dict[str, Any]:
-    """Where a raster lies: `crs` and `transform` as far as the file, or a world file beside it, says so."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", NotGeoreferencedWarning)
-            with rasterio.open(path) as file:
-                grid = {"crs": file.crs, "transform": None if file.transform.is_identity else file.transform}
-    except RasterioError as error:
-        raise DatasetError.of(f"a readable raster at {path}", str(error).splitlines()[0], COPY_AGAIN) from error
-    return {key: value for key, value in grid.items() if value is not None}

@@ -8,12 +8,13 @@ import numpy as np
 import pandas as pd
 import torch
 
-from skysense_nb.data.benchmarks.files import as_float, read_grid, read_raster
+from skysense_nb.data.benchmarks.files import as_float, open_raster
 from skysense_nb.data.benchmarks.reader import Reader, Record
 from skysense_nb.data.benchmarks.shares import class_share
 from skysense_nb.errors import DatasetError, ParameterError
 
 BANDS_ON_DISK = ("B1", "B2", "B3", "B4", "B5", "B6", "B7", "B8", "B8A", "B9", "B10", "B11", "B12")
+BANDS_READ = tuple(n for n, band in enumerate(BANDS_ON_DISK, start=1) if band not in ("B1", "B9", "B10"))
 COLUMNS = ("category", "location_id", "image_id", "timestamp")
 
 
@@ -109,7 +110,8 @@ class FMoWS2(Reader):
 
     def read(self, item: int) -> Record:
         rows = self.rows(item)
-        images = [read_bands(self.path(row)) for row in rows]
+        rasters = [open_raster(self.path(row), BANDS_READ, len(BANDS_ON_DISK)) for row in rows]
+        images = [raster.values for raster in rasters]
         height, width = (min(sizes) for sizes in zip(*(image.shape[1:] for image in images), strict=True))
         label = int(self.labels[rows[0]])
         name = self.place(label, self.locations[rows[0]]) if self.series else self.path(rows[0]).stem
@@ -119,16 +121,8 @@ class FMoWS2(Reader):
             "s2_date": self.dates[rows],
             "label": torch.tensor(label),
             "names": self.class_names[label],
-            **read_grid(self.path(rows[0])),
+            **rasters[0].place,
         }
 
     def files(self, item: int) -> list[Path]:
         return [self.path(row) for row in self.rows(item)]
-
-
-def read_bands(path: Path) -> np.ndarray:
-    """Ten bands in model order."""
-    values = read_raster(path)
-    if len(values) != len(BANDS_ON_DISK):
-        raise DatasetError.of(f"13 bands in {path}", f"{len(values)}", "Get the official file.")
-    return values[[number for number, band in enumerate(BANDS_ON_DISK) if band not in ("B1", "B9", "B10")]]

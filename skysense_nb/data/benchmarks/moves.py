@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from skysense_nb.data.benchmarks.reader import IGNORED, Record
+from skysense_nb.data.benchmarks.reader import MASKS, Record
 from skysense_nb.sensors import SENSORS
 
 
@@ -69,17 +69,17 @@ def move(record: Record, how: Move) -> Record:
     matrix, moved = how.matrix(), dict(record)
     for name in [name for name in SENSORS if name in record]:
         moved[name] = warp(record[name], matrix, how.turns % 2 == 1)
-    if "mask" in record:
-        masks = record["mask"].float().reshape(-1, 1, *record["mask"].shape[-2:])
-        turned = warp(masks, matrix, how.turns % 2 == 1, nearest=True, outside=IGNORED)
-        moved["mask"] = turned.reshape(*record["mask"].shape[:-2], *turned.shape[-2:]).to(record["mask"].dtype)
+    for name in [name for name in MASKS if name in record]:
+        masks = record[name].float().reshape(-1, 1, *record[name].shape[-2:])  # whole numbers below 2^24 stay exact
+        turned = warp(masks, matrix, how.turns % 2 == 1, nearest=True)
+        moved[name] = turned.reshape(*record[name].shape[:-2], *turned.shape[-2:]).to(record[name].dtype)
     for form in ("bbox_xyxy", "bbox_corners"):
         if form in record:
             moved |= move_boxes(record, form, how)
     return {name: value for name, value in moved.items() if name not in ("crs", "transform")}
 
 
-def warp(images: Tensor, matrix: Tensor, swap: bool, nearest: bool = False, outside: float = 0.0) -> Tensor:
+def warp(images: Tensor, matrix: Tensor, swap: bool, nearest: bool = False) -> Tensor:
     """T C H W where the matrix says; gaps (NaN) stay gaps and do not spread."""
     from kornia.geometry.transform import homography_warp
 

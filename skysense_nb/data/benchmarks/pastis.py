@@ -80,7 +80,7 @@ class PASTIS(Reader):
 
     def index(self) -> list[Patch]:
         self.metadata = self.root.first("PASTIS-R/metadata.geojson", "PASTIS-HD/metadata.geojson", "metadata.geojson")
-        content = read_json(self.root.file(self.root.name(self.metadata)))
+        content = read_json(self.root.file(self.metadata))
         try:
             named = str(((content.get("crs") or {}).get("properties") or {}).get("name", ""))
             self.crs = CRS.from_epsg(LAMBERT_93) if named.endswith(str(LAMBERT_93)) else None
@@ -126,7 +126,7 @@ class PASTIS(Reader):
 
     def mask(self, item: Patch) -> Tensor:
         """Class ids, H W int64."""
-        path = self.root.file(self.root.name(self.path("TARGET", item.id)))
+        path = self.root.file(self.path("TARGET", item.id))
         target = read_array(path)
         if target.ndim != 3 or target[0].max() > VOID:
             got = f"{target.shape} up to {target.max()}"
@@ -144,7 +144,7 @@ class PASTIS(Reader):
     def series(self, kind: str, item: Patch, shape: torch.Size) -> tuple[Tensor, np.ndarray]:
         """Model bands of one sensor or orbit, T C H W float32, and its days."""
         stored, wanted = (len(S2.bands), len(S2.bands)) if kind == "S2" else (S1_STORED, len(S1.bands))
-        path = self.root.file(self.root.name(self.path(kind, item.id)))
+        path = self.root.file(self.path(kind, item.id))
         values, days = read_array(path, lazily=True), days_of(item.dates[kind], self.metadata, item.id)
         if values.shape != (len(days), stored, *shape):
             expected = f"{len(days)} dates of {stored} bands and {tuple(shape)} pixels, as the metadata say, in {path}"
@@ -161,7 +161,7 @@ class PASTIS(Reader):
 
     def names(self, folder: str) -> set[str]:
         """Files in a folder."""
-        return {path.name for path in self.root.folder(self.root.name(self.inside(folder))).iterdir()}
+        return {path.name for path in self.root.folder(self.inside(folder)).iterdir()}
 
     def files(self, item: Patch) -> list[Path]:
         spot = [self.inside(SPOT, spot_name(item))] if spot_name(item) in self.with_spot else []

@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 
 from skysense_nb.data.benchmarks.color_masks import ids_of_colors
-from skysense_nb.data.benchmarks.files import natural, read_grid, read_raster
+from skysense_nb.data.benchmarks.files import natural, open_raster, read_raster
 from skysense_nb.data.benchmarks.reader import IGNORED, UNKNOWN_DATE, Reader, Record
 from skysense_nb.errors import DatasetError, ParameterError
 
@@ -102,7 +102,7 @@ class Potsdam(Reader):
 
     def read(self, item: str) -> Record:
         image_path, label_path = self.files(item)
-        image, colors = read_raster(image_path), read_raster(label_path)
+        (image, _, place), colors = open_raster(image_path), read_raster(label_path)
         for path, values, channels in ((image_path, image, CHANNELS[self.bands]), (label_path, colors, 3)):
             if values.dtype != "uint8" or values.shape != (channels, *image.shape[1:]):
                 wanted = f"{channels} × {image.shape[1]} × {image.shape[2]} uint8 in {path}"
@@ -114,7 +114,7 @@ class Potsdam(Reader):
             "hr": torch.from_numpy(image)[None],
             "hr_date": UNKNOWN_DATE.reshape(1),
             "mask": ids_of_colors(colors, self.ids(), label_path, others),
-            **read_grid(image_path),
+            **place,
         }
 
     def ids(self) -> dict[tuple[int, int, int], int]:
@@ -125,4 +125,4 @@ class Potsdam(Reader):
         return ids if self.boundary == "with" else {**ids, BLACK: IGNORED}
 
     def files(self, item: str) -> list[Path]:
-        return [self.root.file(self.root.name(path[item])) for path in (self.images, self.labels)]
+        return [self.root.file(path[item]) for path in (self.images, self.labels)]

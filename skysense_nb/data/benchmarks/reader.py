@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 import numpy as np
 from torch.utils.data import Dataset
 
-from skysense_nb.data.benchmarks.files import Root, checksum
+from skysense_nb.data.benchmarks.files import Root, checksum, read_json
 from skysense_nb.data.catalog import benchmark
 from skysense_nb.errors import DatasetError, ParameterError
 
@@ -27,12 +27,16 @@ Record = dict[str, Any]
 - `hr_date`, …: T datetime64[D]; NaT where the benchmark does not say.
 - One or more of: `label`, int64, or K bool for several labels; `mask`, H W int64, 255 where ignored; `bbox_xyxy`, N 4
   float32 pixel edges, or `bbox_corners`, N 4 2 float32 (x, y) clockwise, with `bbox_label`, N int64.
+- `instance`, H W int64, where asked for: the number of the object, 0 for none.
 - `names`: the class of `label` in words, or a tuple of those of several labels or of each box.
 - `crs`, `transform`: of the label grid or, where there is none, of the finest sensor, if the benchmark has them.
 """
 
 IGNORED = 255
 """In masks."""
+
+MASKS = ("mask", "instance")
+"""Entries of a record that hold a whole number per pixel."""
 
 UNKNOWN_DATE = np.datetime64("NaT", "D")
 NOTES = ".skysense_nb"
@@ -149,10 +153,13 @@ class Reader(Dataset, ABC):
                 found.problems.append(str(error))
         notes = self.root.inside(NOTES, f"{self.name}-{self.split}-checksums.json")
         found.first_time = not notes.exists()
-        stored = {} if found.first_time else json.loads(notes.read_text())
+        stored = {} if found.first_time else read_json(notes)
         changed = [name for name, value in sums.items() if stored.get(name, value) != value]
         found.problems += [f"{name} has changed" for name in changed]
-        write_notes(notes, {**sums, **stored})
+        try:
+            write_notes(notes, {**sums, **stored})
+        except DatasetError as error:
+            found.problems.append(str(error))
         return found
 
 

@@ -15,7 +15,7 @@ from odc.geo.geobox import GeoBox
 from odc.geo.xr import xr_coords
 from torch import Tensor
 
-from skysense_nb.data.benchmarks.reader import Record
+from skysense_nb.data.benchmarks.reader import MASKS, Record
 from skysense_nb.data.catalog import Benchmark
 from skysense_nb.data.real import NOMINAL_DATE
 from skysense_nb.data.sample import check_unit, collate, normalise
@@ -23,7 +23,7 @@ from skysense_nb.data.scene import build
 from skysense_nb.errors import SampleError, SceneError
 from skysense_nb.sensors import DAYS_IN_TABLE, HR_PIXELS_PER_CELL, SENSORS
 
-TARGETS = ("label", "mask", "bbox_xyxy", "bbox_corners", "bbox_label")
+TARGETS = ("label", *MASKS, "bbox_xyxy", "bbox_corners", "bbox_label")
 MOST_STRETCH = 4
 """HR is enlarged at most so much to fit the Sentinel grid; beyond, the Sentinels are averaged to fit HR."""
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 
 import numpy as np
 
-from skysense_nb.data.benchmarks.files import Root
+from skysense_nb.data.benchmarks.files import Root, read_json
 from skysense_nb.data.benchmarks.reader import NOTES, write_notes
 from skysense_nb.errors import DatasetError
 
@@ -29,7 +28,7 @@ def class_share(root: Root, name: str, classes: dict[str, int], share: float, se
     """
     path = root.inside(NOTES, f"{name}-{share:g}-seed{seed}.json")
     if path.exists():
-        stored = json.loads(path.read_text())
+        stored = read_json(path)
         if stored["samples"] != len(classes) or not set(stored["train"]) <= classes.keys():
             got = f"{len(classes)} samples, or others"
             raise DatasetError.of(

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from skysense_nb.data.benchmarks.boxes_dior import spelled
+from skysense_nb.data.benchmarks.files import plain
 from skysense_nb.data.benchmarks.reader import IGNORED, UNKNOWN_DATE, Record
 from skysense_nb.data.catalog import benchmark
 from skysense_nb.errors import ParameterError
@@ -63,12 +63,12 @@ class FromTorchgeo(Dataset):
 
     def our_ids(self, class_names: Sequence[str]) -> Tensor:
         """Our id per id of the dataset."""
-        known = {spelled(one.name): one.id for one in self.entry.classes}
-        known |= {spelled(one.name): IGNORED for one in self.entry.ignored}
-        if unknown := [name for name in class_names if spelled(name) not in known]:
+        known = {plain(one.name): one.id for one in self.entry.classes}
+        known |= {plain(one.name): IGNORED for one in self.entry.ignored}
+        if unknown := [name for name in class_names if plain(name) not in known]:
             classes = ", ".join(self.entry.class_names)
             raise ParameterError.of(f"classes {classes}", repr(unknown[0]), "Pass the benchmark's names.")
-        return torch.tensor([known[spelled(name)] for name in class_names])
+        return torch.tensor([known[plain(name)] for name in class_names])
 
     def __len__(self) -> int:
         return len(self.dataset)

@@ -6,9 +6,9 @@ real files is in them. What is on the pictures is the synthetic world, so no sco
 
 from __future__ import annotations
 
-import shutil
 from importlib import import_module
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from skysense_nb.data.benchmarks.reader import Record
 from skysense_nb.data.catalog import benchmark
@@ -57,9 +57,9 @@ def write_miniature(name: str, folder: str | Path, seed: int = 0) -> dict[str, R
     if folder.exists():
         raise DatasetError.of(f"a new folder at {folder}", "one that exists", "Choose another, or delete it.")
     folder.parent.mkdir(parents=True, exist_ok=True)
-    beside = folder.with_name(f"{folder.name}.part")
-    shutil.rmtree(beside, ignore_errors=True)
-    beside.mkdir()
-    truth = getattr(import_module(f"skysense_nb.data.miniatures.{module}"), writer)(beside, seed)
-    beside.rename(folder)
+    with TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as beside:
+        whole = Path(beside) / name
+        whole.mkdir()
+        truth = getattr(import_module(f"skysense_nb.data.miniatures.{module}"), writer)(whole, seed)
+        whole.rename(folder)
     return truth

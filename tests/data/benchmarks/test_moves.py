@@ -22,10 +22,12 @@ def test_symmetries_are_exact_for_every_sensor_date_and_mask(how):
         "hr": torch.randint(0, 256, (2, 3, 64, 96), generator=generator).to(torch.uint8),
         "s2": torch.rand(5, 10, 2, 3, generator=generator),
         "mask": torch.randint(0, 256, (2, 64, 96), generator=generator),
+        "instance": torch.randint(0, 2**24, (64, 96), generator=generator),
     }
     moved = move(record, how)
     assert torch.equal(moved["hr"], by_hand(record["hr"], how))
     assert torch.equal(moved["mask"], by_hand(record["mask"], how))
+    assert torch.equal(moved["instance"], by_hand(record["instance"], how))
     torch.testing.assert_close(moved["s2"], by_hand(record["s2"], how))
 
 

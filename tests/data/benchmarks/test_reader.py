@@ -6,6 +6,7 @@ from importlib import import_module
 import pytest
 
 from skysense_nb.data.benchmarks import READERS, Reader, open_benchmark
+from skysense_nb.data.benchmarks import reader as reader_module
 from skysense_nb.data.catalog import benchmark, entries
 from skysense_nb.data.miniatures import WRITERS, write_miniature
 from skysense_nb.errors import DatasetError, ParameterError
@@ -50,7 +51,7 @@ def test_verify_says_when_samples_are_missing_or_broken(own_copy, monkeypatch):
     reader.items[-1].path.write_bytes(b"no image")
     found = reader.verify(samples=2)
     assert not found.ok and found.problems[0] == "9 of 5000 images of train"
-    assert "Expected a readable image at" in found.problems[1] and "first" not in str(found)
+    assert "Expected a readable image at" in found.problems[1] and "checksums stored: 9 of 5000" in str(found)
 
 
 def test_a_miniature_is_whole_or_not_there(tmp_path, monkeypatch):
@@ -62,7 +63,7 @@ def test_a_miniature_is_whole_or_not_there(tmp_path, monkeypatch):
     monkeypatch.setattr(class_folders, "save_jpeg", fails)
     with pytest.raises(OSError, match="disk full"):
         write_miniature("aid", tmp_path / "aid")
-    assert not (tmp_path / "aid").exists()
+    assert list(tmp_path.iterdir()) == []
     monkeypatch.undo()
     write_miniature("aid", tmp_path / "aid")
     assert [path.name for path in tmp_path.iterdir()] == ["aid"]
@@ -82,3 +83,25 @@ def test_an_unknown_benchmark_names_the_known():
         open_benchmark("imagenet", ".")
     assert benchmark("isaid").count("train") is None  # only recalled
     assert benchmark("levir_cd").count("train") == 445
+
+
+def test_verify_tells_what_it_saw_where_it_may_not_write(own_copy, monkeypatch):
+    def refuse(*_, **__):
+        raise PermissionError("read-only")
+
+    reader = open_benchmark("aid", own_copy("aid"), share=0.5)
+    monkeypatch.setattr(reader_module.Path, "mkdir", refuse)
+    found = reader.verify(samples=2)
+    assert found.looked_at == 2 and [problem for problem in found.problems if "got read-only" in problem]
+
+
+def test_notes_that_are_cut_short_are_named(own_copy):
+    root = own_copy("aid")
+    reader = open_benchmark("aid", root, share=0.5)
+    reader.verify()
+    for path in (root / ".skysense_nb").iterdir():
+        path.write_text(path.read_text()[:20])
+    with pytest.raises(DatasetError, match="Expected JSON in .*train-checksums.json"):
+        reader.verify()
+    with pytest.raises(DatasetError, match="Expected JSON in .*seed0.json"):
+        open_benchmark("aid", root, share=0.5)

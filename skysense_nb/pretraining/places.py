@@ -6,8 +6,6 @@ A tile is what `scene.sky.to_sample` makes, a batch of one. SkySense (CVPR 2024)
 
 from __future__ import annotations
 
-import functools
-import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -15,44 +13,18 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from skysense_nb.errors import ParameterError, SampleError, SceneError
+from skysense_nb.errors import ParameterError
 
 if TYPE_CHECKING:
     import xarray as xr
 
-    from skysense_nb.data.synthetic.hashing import Dice
+    from skysense_nb.data.synthetic.regions import Place
 
 CELL_M = 10
-DEGREE_M = 111_320
 SPLITS = ("train", "held-out")
-SQUARE_M = 20_000
-HELD_OUT_SHARE = 0.2
-"""Every UTM zone is cut into squares of this side, and this share of them, by hash, is held out."""
-
-REGION_RADIUS_M = 30_000
-"""Places of a region lie this far to each side of its middle: about one region of the prototypes."""
-
-STRAY_M = 200
-"""How far to each side a tile lies from the middle of the village, quarry, … it was drawn for."""
-
-YEARS = 2018, 2026
-"""Growing years of the tiles: from the first up to, not including, the second."""
-
-ATTEMPTS = 400
-"""Spots that are tried before a split is said to have no ground."""
 
 TAG_SHARE = 1 / 8
 """Share of a ground cell from which on the tag of a land-cover class counts as seen there."""
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where and when a tile is: middle in degrees, kind it was drawn for (one of `KINDS`), growing year."""
-
-    lon: float
-    lat: float
-    kind: str
-    year: int
 
 
 @dataclass(frozen=True)
@@ -112,59 +84,21 @@ class SyntheticPlaces(Dataset):
         """Where the tile is.
 
         Raises:
-            SampleError: The regions hold no ground of this split.
+            ParameterError: The regions hold no ground of this split.
         """
-        from skysense_nb.data.synthetic import KINDS, World
+        from skysense_nb.data.synthetic import KINDS
         from skysense_nb.data.synthetic.hashing import Dice
+        from skysense_nb.data.synthetic.regions import draw_place
 
         turn, number = divmod(index, len(KINDS))
         order = Dice.of(self.seed, "order of kinds", turn).uniform("lot", count=len(KINDS)).argsort()
-        for attempt in range(ATTEMPTS):
-            dice = Dice.of(self.seed, "place", index, attempt)
-            center = region_center(self.seed, self.world, int(dice.number("region", 0, self.regions)))
-            near = shifted(center, dice, REGION_RADIUS_M)
-            if not self.owns(near):
-                continue
-            kind = KINDS[order[number]]
-            try:
-                spot = shifted(World(self.world).find(kind, near), dice, STRAY_M)
-            except SceneError:  # no orchard in the far north: the next kind in turn
-                number = (number + 1) % len(KINDS)
-                continue
-            if self.owns(spot):
-                return Place(*spot, kind, int(dice.number("year", *YEARS)))
-        got = f"none in {self.regions} regions"
-        raise SampleError.of(f"ground of the split {self.split!r}", got, "Use more regions, or smaller tiles.")
+        kinds = [KINDS[one] for one in (*order[number:], *order[:number])]
+        return draw_place(self.seed, index, kinds, self.half_m, self.split == "held-out", self.regions, self.world)
 
-    def owns(self, spot: tuple[float, float]) -> bool:
-        """Whether all ground of a tile around (lon, lat) belongs to this split."""
-        from skysense_nb.data.synthetic.hashing import Dice
-        from skysense_nb.data.synthetic.window import project, zone_of
-
-        zone = zone_of(*spot)
-        half = CELL_M * (self.cells / 2 + 1)  # one more, because a scene is moved onto whole cells
-        east, north = ([int((middle + edge) // SQUARE_M) for edge in (-half, half)] for middle in project(zone, *spot))
-        squares = [Dice.of("held out", zone, x, y) for x in east for y in north]
-        return all(square.chance("share", HELD_OUT_SHARE) == (self.split == "held-out") for square in squares)
-
-
-@functools.lru_cache(maxsize=1024)
-def region_center(seed: int, world: int, number: int) -> tuple[float, float]:
-    """Longitude and latitude of the middle of a region, in the biome whose turn it is."""
-    from skysense_nb.data.synthetic.biomes import BIOMES, biome_ids
-    from skysense_nb.data.synthetic.hashing import Dice
-
-    dice = Dice.of(seed, "region", number)
-    lon, lat = dice.uniform("lon", -178, 178, count=2000), dice.uniform("lat", -50, 68, count=2000)
-    first = (biome_ids(world, lon, lat) == number % len(BIOMES)).argmax()
-    return float(lon[first]), float(lat[first])
-
-
-def shifted(spot: tuple[float, float], dice: Dice, reach_m: float) -> tuple[float, float]:
-    """(lon, lat) moved by up to `reach_m` to each side."""
-    lon, lat = spot
-    east, north = (dice.number(f"{axis} {reach_m}", -reach_m, reach_m) for axis in ("east", "north"))
-    return lon + east / (DEGREE_M * math.cos(math.radians(lat))), lat + north / DEGREE_M
+    @property
+    def half_m(self) -> float:
+        """Half a tile, and one cell more, because a scene is moved onto whole cells."""
+        return CELL_M * (self.cells / 2 + 1)
 
 
 def sample_of(scene: xr.DataTree, labels: bool = False) -> dict[str, Tensor]:

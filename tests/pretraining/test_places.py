@@ -9,11 +9,10 @@ import pytest
 import torch
 from pyproj import Transformer
 
-from skysense_nb.data.synthetic import KINDS, LAND_COVER, World
+from skysense_nb.data.synthetic import KINDS, LAND_COVER, World, regions
 from skysense_nb.data.synthetic.biomes import biome_ids
-from skysense_nb.errors import ParameterError, SampleError
+from skysense_nb.errors import ParameterError
 from skysense_nb.models.geo_context import region_of
-from skysense_nb.pretraining import places
 from skysense_nb.pretraining.crops import CropPlan, make_views
 from skysense_nb.pretraining.places import SyntheticPlaces, cell_labels, tag_names
 from skysense_nb.pretraining.tiles import collate_tiles
@@ -70,7 +69,7 @@ def test_the_place_of_a_tile_is_its_footprint():
 
 def test_splits_share_no_square_of_ground_whatever_the_seed():
     squares = {}
-    for split in places.SPLITS:
+    for split in ("train", "held-out"):
         for tiles in (SyntheticPlaces(split=split), SyntheticPlaces(seed=1, cells=64, split=split)):
             for index in range(30):
                 zone, columns, rows = footprint(tiles, index)
@@ -82,21 +81,20 @@ def test_splits_share_no_square_of_ground_whatever_the_seed():
 
 
 def test_a_tile_across_the_border_of_splits_belongs_to_neither():
-    both = [SyntheticPlaces(split=split) for split in places.SPLITS]
     # Eastings through the border of squares 480–500 and 500–520 km, in a zone's every row of squares.
     to_degrees = Transformer.from_crs(32633, 4326, always_xy=True).transform
     across = [to_degrees(500_000, 20_000 * row + 10_000) for row in range(250, 290)]
     inside = [to_degrees(510_000, 20_000 * row + 10_000) for row in range(250, 290)]
-    assert {sum(tiles.owns(spot) for tiles in both) for spot in inside} == {1}
-    assert {sum(tiles.owns(spot) for tiles in both) for spot in across} == {0, 1}
+    assert {regions.held_out(spot, half_m=90) for spot in inside} == {True, False}
+    assert {regions.held_out(spot, half_m=90) for spot in across} == {True, False, None}
 
 
 def test_about_a_fifth_of_the_ground_is_held_out_by_everyone():
     to_degrees = Transformer.from_crs(32633, 4326, always_xy=True).transform
     middles = [to_degrees(20_000 * x + 10_000, 20_000 * y + 10_000) for x in range(15, 35) for y in range(240, 260)]
-    held_out = [SyntheticPlaces(split="held-out").owns(spot) for spot in middles]
+    held_out = [regions.held_out(spot, half_m=90) for spot in middles]
     assert 0.15 < np.mean(held_out) < 0.25
-    assert [not SyntheticPlaces(seed=5, regions=1, cells=64).owns(spot) for spot in middles] == held_out
+    assert [regions.held_out(spot, half_m=5000) for spot in middles] == held_out
 
 
 def test_kinds_take_turns_and_regions_come_again_in_every_biome():
@@ -144,9 +142,9 @@ def test_tiles_stray_from_the_middle_of_what_they_were_drawn_for():
 
 
 def test_a_split_without_ground_says_so(monkeypatch):
-    monkeypatch.setattr(places, "HELD_OUT_SHARE", 0.0)
-    monkeypatch.setattr(places, "ATTEMPTS", 20)
-    with pytest.raises(SampleError, match="Expected ground of the split 'held-out', got none in 3 regions"):
+    monkeypatch.setattr(regions, "HELD_OUT_SHARE", 0.0)
+    monkeypatch.setattr(regions, "ATTEMPTS", 20)
+    with pytest.raises(ParameterError, match="Expected a place of kind .* on held-out ground, got none in 3 regions"):
         SyntheticPlaces(split="held-out", regions=3).place(0)
 
 

@@ -2,7 +2,7 @@
 
 Start with `Recipe`, which holds everything a run consists of, and `pretrain`, which runs it. `StudentTeacher.losses`
 is the step to read: views of a place (`crops`), three levels of contrast (`fine_grained`), alignment of sensors,
-queries and text, one file each. torch only, apart from `places` (tiles), `probes` and `module` (Lightning).
+queries and text, one file each. torch only, apart from `places` (tiles) and `module` and `run` (Lightning).
 """
 
 from skysense_nb.pretraining.crops import CropPlan, make_views, matching

@@ -14,9 +14,9 @@ from torch.utils.data import DataLoader, Dataset
 
 from skysense_nb.models.multimodal import MultiModalModel
 from skysense_nb.pretraining.alignment_loss import Alignment
-from skysense_nb.pretraining.probes import knn_accuracy, linear_probe_miou, retrieval_recall
 from skysense_nb.pretraining.tiles import collate_tiles
 from skysense_nb.sensors import HR_PIXELS_PER_CELL, SENSORS
+from skysense_nb.training.probes import knn_accuracy, linear_probe_miou, retrieval_recall
 
 Describe = Callable[[dict[str, Tensor]], Tensor]
 """From a batch of tiles to one vector per ground cell: B D h w."""

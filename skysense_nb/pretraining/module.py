@@ -6,7 +6,6 @@ that was stopped goes on as if it had not been: on a CPU bit for bit.
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -26,13 +25,14 @@ from skysense_nb.pretraining.crops import make_views
 from skysense_nb.pretraining.distributed import global_sum
 from skysense_nb.pretraining.places import SyntheticPlaces, tag_names
 from skysense_nb.pretraining.recipe import Recipe, make_plain, write_recipe
-from skysense_nb.pretraining.sampler import EndlessSampler
 from skysense_nb.pretraining.sharding import shard
 from skysense_nb.pretraining.student_teacher import StudentTeacher
 from skysense_nb.pretraining.teacher import cosine_schedule, linear_warmup
 from skysense_nb.pretraining.text_table import text_table
 from skysense_nb.pretraining.tiles import collate_tiles, open_tiles, write_tiles
+from skysense_nb.runtime import mixed_seed
 from skysense_nb.sensors import SENSORS
+from skysense_nb.training.sampler import EndlessSampler
 
 MAY_CHANGE = ("workers", "tiles", "probe_every", "probe_tiles", "save_every", "recompute")
 """What a resumed run may do differently: nothing of it changes the numbers, if the tiles are the same."""
@@ -74,7 +74,7 @@ class Pretraining(LightningModule):
 
     def training_step(self, tiles: dict[str, Tensor]) -> Tensor:
         """Views of a batch of tiles, all terms, their sum."""
-        seed = mixed(self.recipe.seed, int(self.batches_seen), self.global_rank)
+        seed = mixed_seed(self.recipe.seed, int(self.batches_seen), self.global_rank)
         torch.manual_seed(seed)  # stochastic depth
         generator = torch.Generator().manual_seed(seed)
         share = self.trainer.global_step / self.recipe.steps
@@ -87,6 +87,16 @@ class Pretraining(LightningModule):
         loss = torch.stack(list(terms.values())).sum()
         self.told["loss"] = loss.detach()
         return loss
+
+    def measured(self) -> dict[str, Any]:
+        """What the history of the run gets of a step."""
+        return {**self.told, **self.collapse.state()}
+
+    def shown(self) -> dict[str, str]:
+        """The loss, and how far the fused features are spread, for the bar."""
+        told, rank = getattr(self, "told", {}), self.collapse.ranks.get("fused")
+        shown = {"loss": f"{float(told['loss']):.3f}"} if "loss" in told else {}
+        return shown | ({"rank": f"{rank:.0f}"} if rank else {})
 
     def optimizer_step(self, *arguments: Any, **options: Any) -> None:
         """The optimiser's step, then what follows the student: prototypes, teacher, heads."""
@@ -200,8 +210,3 @@ def shared_sensors(tiles: dict[str, Tensor]) -> dict[str, Tensor]:
     somewhere = global_sum(torch.tensor(absent, dtype=torch.int64, device=device)).tolist()
     dropped = [name for name, count in zip(SENSORS, somewhere, strict=True) if count]
     return {key: value for key, value in tiles.items() if key.partition("_")[0] not in dropped}
-
-
-def mixed(*numbers: int) -> int:
-    """A seed that depends on all numbers."""
-    return int.from_bytes(hashlib.blake2b(repr(numbers).encode(), digest_size=7).digest(), "big")

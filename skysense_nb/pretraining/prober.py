@@ -8,12 +8,12 @@ from typing import Any
 from lightning import Callback, Trainer
 from torch.utils.data import Subset
 
-from skysense_nb.pretraining.checkpoints import History, ended_step
 from skysense_nb.pretraining.evaluation import evaluate, fused_cells
 from skysense_nb.pretraining.module import Pretraining
 from skysense_nb.pretraining.places import SPLITS, SyntheticPlaces
 from skysense_nb.pretraining.recipe import Recipe
 from skysense_nb.pretraining.tiles import StoredPlaces, write_tiles
+from skysense_nb.training.checkpoints import History, ended_step
 
 
 class Prober(Callback):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-import warnings
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -12,27 +10,19 @@ from typing import Any
 import pandas as pd
 import torch
 from lightning import Callback, Trainer
-from lightning.pytorch.callbacks import TQDMProgressBar
 from lightning.pytorch.strategies import DDPStrategy, ModelParallelStrategy, Strategy
 
 from skysense_nb.models import save
 from skysense_nb.models.multimodal import MultiModalModel
-from skysense_nb.pretraining.checkpoints import History, KeepLast, WholeCheckpoints
 from skysense_nb.pretraining.module import Pretraining
 from skysense_nb.pretraining.prober import Prober
 from skysense_nb.pretraining.recipe import Recipe
 from skysense_nb.pretraining.sharding import whole_networks
 from skysense_nb.runtime import seed_everything
-
-HARMLESS = (
-    ".*does not have many workers.*|.*not resumable.*|.*max_epochs.*|.*LeafSpec.*"
-    "|.*broadcast_buffers.*|.*returned a view tensor.*"
-)
-"""Warnings of Lightning and PyTorch about what is meant to be so."""
+from skysense_nb.training.checkpoints import History, KeepLast
+from skysense_nb.training.trainer import train
 
 ONE_REGION = "All tiles lie in one region, so its prototypes tell nothing regional. Take tiles of several regions."
-
-PRECISIONS = {"fp32": "32-true", "bf16": "bf16-mixed"}
 
 
 @dataclass(frozen=True)
@@ -77,17 +67,6 @@ class Warner(Callback):
                 print(f"Step {trainer.global_step}: {words}")
 
 
-class Progress(TQDMProgressBar):
-    """The bar, with the loss and how far the fused features are spread."""
-
-    def get_metrics(self, trainer: Trainer, module: Pretraining) -> dict[str, str]:
-        """What stands behind the bar."""
-        told = getattr(module, "told", {})
-        rank = module.collapse.ranks.get("fused")
-        shown = {"loss": f"{float(told['loss']):.3f}"} if "loss" in told else {}
-        return shown | ({"rank": f"{rank:.0f}"} if rank else {})
-
-
 def pretrain(
     recipe: Recipe,
     folder: str | Path,
@@ -121,33 +100,25 @@ def pretrain(
         >>> pretrain(tiny, "run", accelerator="cpu", progress=False).complete
         True
     """
-    folder, last = Path(folder), Path(folder) / "last.ckpt"
+    folder = Path(folder)
     seed_everything(recipe.seed)
     module, history = Pretraining(recipe), History(folder / "history.csv")
-    watching = [history, Warner(), *([Progress()] if progress else [])]
+    watching = [history, Warner()]
     watching += [Prober(folder / "probe", recipe, history)] if recipe.probe_every else []
-    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
-    trainer = Trainer(
+    trainer = train(
+        module,
+        folder,
+        steps=recipe.steps,
+        callbacks=[*watching, *callbacks, KeepLast(folder / "last.ckpt", recipe.save_every)],
+        precision=recipe.precision,
+        accumulate=recipe.accumulate,
+        clip=recipe.clip,
         accelerator=accelerator,
         devices=devices,
-        num_nodes=nodes,
+        nodes=nodes,
         strategy=strategy_of(strategy, devices, nodes),
-        precision=PRECISIONS[recipe.precision],
-        max_steps=recipe.steps,
-        accumulate_grad_batches=recipe.accumulate,
-        gradient_clip_val=recipe.clip or None,
-        callbacks=[*watching, *callbacks, KeepLast(last, recipe.save_every)],
-        plugins=[WholeCheckpoints()],
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=progress,
-        enable_model_summary=False,
-        use_distributed_sampler=False,
-        default_root_dir=folder,
+        progress=progress,
     )
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message=HARMLESS)
-        trainer.fit(module, ckpt_path=last if last.exists() else None)
     complete = trainer.global_step >= recipe.steps
     module.networks = whole_networks(module.networks)
     model = module.networks.result()

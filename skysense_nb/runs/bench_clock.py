@@ -19,8 +19,8 @@ from skysense_nb.pretraining import module as training
 from skysense_nb.pretraining import object_loss, prototype_update
 from skysense_nb.pretraining.recipe import Recipe
 from skysense_nb.pretraining.rehearsal import BLOCKS
-from skysense_nb.pretraining.run import HARMLESS, PRECISIONS
 from skysense_nb.runs.bench import read_peak, reset_peak, synchronise
+from skysense_nb.training.trainer import HARMLESS, PRECISIONS
 
 VIEWS, STUDENT, TEACHER, CLUSTERING = "views", "student forward", "teacher forward", "clustering"
 

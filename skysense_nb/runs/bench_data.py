@@ -12,8 +12,8 @@ from typing import Any
 from torch.utils.data import DataLoader, Dataset
 
 from skysense_nb.pretraining.places import SyntheticPlaces
-from skysense_nb.pretraining.sampler import EndlessSampler
 from skysense_nb.pretraining.tiles import collate_tiles, open_tiles
+from skysense_nb.training.sampler import EndlessSampler
 
 STORED_BATCHES, PLACES = 16, 8
 """Batches of stored tiles that are read, and places that are made, while the clock runs."""

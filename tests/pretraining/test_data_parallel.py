@@ -11,8 +11,8 @@ from torch.multiprocessing import spawn
 from whole_steps import CASES, STRATEGIES, run_rank, whole_step
 
 from skysense_nb.models import load
-from skysense_nb.pretraining.checkpoints import read_rows
 from skysense_nb.pretraining.tiles import write_tiles
+from skysense_nb.training.checkpoints import read_rows
 
 pytestmark = pytest.mark.slow
 

@@ -162,7 +162,7 @@ def test_impossible_places_are_refused(options, message):
         SyntheticPlaces(**options)
 
 
-@pytest.mark.parametrize("module", ["crops", "places", "tiles", "sampler", "probes", "student_teacher"])
+@pytest.mark.parametrize("module", ["crops", "places", "tiles", "student_teacher"])
 def test_the_module_itself_needs_torch_and_nothing_else(module):
     missing = ("xarray", "pandas", "rasterio", "scipy", "sklearn", "kornia", "pyproj", "shapely", "lightning")
     program = f"import sys; sys.modules.update(dict.fromkeys({missing})); import skysense_nb.pretraining.{module}"

@@ -12,11 +12,13 @@ from small_runs import PLACES, SMALL
 from skysense_nb.errors import CheckpointError, RunError
 from skysense_nb.models import load
 from skysense_nb.models.swin import SwinBlock
-from skysense_nb.pretraining import Terms, checkpoints
-from skysense_nb.pretraining.checkpoints import History, WholeCheckpoints, read_rows
-from skysense_nb.pretraining.module import Pretraining, mixed
+from skysense_nb.pretraining import Terms
+from skysense_nb.pretraining.module import Pretraining
 from skysense_nb.pretraining.run import Warner, pretrain
 from skysense_nb.pretraining.tiles import write_tiles
+from skysense_nb.runtime import mixed_seed
+from skysense_nb.training import checkpoints
+from skysense_nb.training.checkpoints import History, WholeCheckpoints, read_rows
 
 
 @pytest.fixture(scope="module")
@@ -132,9 +134,9 @@ def test_a_history_that_was_cut_off_is_mended(tmp_path):
 
 
 def test_seeds_differ_for_every_rank_batch_and_run():
-    seeds = {mixed(run, batch, rank) for run in range(3) for batch in range(50) for rank in range(4)}
+    seeds = {mixed_seed(run, batch, rank) for run in range(3) for batch in range(50) for rank in range(4)}
     assert len(seeds) == 600
-    assert mixed(1, 2, 3) == mixed(1, 2, 3)
+    assert mixed_seed(1, 2, 3) == mixed_seed(1, 2, 3)
 
 
 def test_schedules_start_low_and_end_low(recipe):

@@ -15,9 +15,9 @@ from skysense_nb.data.synthetic import World
 from skysense_nb.errors import SampleError
 from skysense_nb.pretraining.disturbances import statistics
 from skysense_nb.pretraining.places import SyntheticPlaces
-from skysense_nb.pretraining.sampler import EndlessSampler
 from skysense_nb.pretraining.tiles import SceneFolder, StoredPlaces, collate_tiles, write_tiles
 from skysense_nb.sensors import SENSORS
+from skysense_nb.training.sampler import EndlessSampler
 
 SMALL = SyntheticPlaces(cells=4, s2_dates=2, s1_dates=1, labels=True)
 

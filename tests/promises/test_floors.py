@@ -17,6 +17,7 @@ FLOORS = {
     "models": 2,
     "data": 2,
     "views": 2,
+    "training": 2,
     "pretraining": 3,
     "tasks": 3,
     "mapping": 3,

@@ -10,8 +10,8 @@ from sklearn.metrics import jaccard_score
 from sklearn.neighbors import KNeighborsClassifier
 
 from skysense_nb.errors import EnvironmentProblem, SampleError
-from skysense_nb.pretraining import probes
-from skysense_nb.pretraining.probes import (
+from skysense_nb.training import probes
+from skysense_nb.training.probes import (
     Segmentation,
     knn_accuracy,
     linear_probe_miou,

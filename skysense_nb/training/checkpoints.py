@@ -96,10 +96,10 @@ class History(Callback):
             writer.writerows(kept)
 
     def on_train_batch_end(self, trainer: Trainer, module: LightningModule, *_: Any) -> None:
-        """Adds the terms of this step and the signs of collapse."""
+        """Adds what the module measured in this step."""
         if ended_step(trainer, module) and trainer.is_global_zero:
             learning_rate = trainer.optimizers[0].param_groups[0]["lr"]
-            self.add(trainer.global_step, {**module.told, **module.collapse.state(), "learning_rate": learning_rate})
+            self.add(trainer.global_step, {**module.measured(), "learning_rate": learning_rate})
 
     def add(self, step: int, values: dict[str, Any]) -> None:
         """Appends one row per value."""

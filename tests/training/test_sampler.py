@@ -7,7 +7,7 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from skysense_nb.errors import ParameterError
-from skysense_nb.pretraining.sampler import EndlessSampler
+from skysense_nb.training.sampler import EndlessSampler
 
 
 def test_ranks_share_the_tiles_without_overlap_or_gap():

@@ -1,0 +1,5 @@
+"""What every training run needs, whatever it trains: the order of samples, whole checkpoints, a history, probes.
+
+`sampler`, `trainer` (Lightning, as all runs here use it), `checkpoints`, and `probes`, which tell what frozen features
+are worth.
+"""

@@ -38,6 +38,11 @@ class Features:
     attention: Tensor | None = None
     experts: dict[str, dict[int, Tensor]] = field(default_factory=dict)
 
+    @property
+    def richest(self) -> Tensor:
+        """The fused map, with geo-context where there is one, B D h w."""
+        return self.fused if self.context is None else self.context
+
     def pyramid(self, modality: str, scales: tuple[float, ...] = (4.0, 2.0, 1.0, 0.5)) -> list[Tensor]:
         """Four maps fine to coarse for dense tasks, each B T C h w.
 

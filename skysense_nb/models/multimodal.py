@@ -80,6 +80,17 @@ class MultiModalModel(nn.Module, ABC):
         """Bands the model reads of a modality."""
 
     @abstractmethod
+    def widths(self, name: str) -> tuple[int, ...]:
+        """Channels of each of a modality's maps, fine to coarse."""
+
+    @property
+    def width(self) -> int:
+        """Channels of `Features.richest` and of `Features.pooled`."""
+        if self.fusion is None:
+            return self.widths(self.modalities[0])[-1]
+        return self.config.fusion.embed_dims + (self.config.context.width if self.context is not None else 0)
+
+    @abstractmethod
     def encode_images(self, name: str, images: Tensor) -> list[Tensor]:
         """Maps of images of one modality (n C H W), each n D h w, the deepest last."""
 
@@ -187,8 +198,7 @@ class MultiModalModel(nn.Module, ABC):
         finally:
             for part, training in modes.items():
                 part.training = training
-        best = features.fused if features.context is None else features.context
-        return scene.sky.to_map(best[0].float().cpu().numpy(), model=self.provenance)
+        return scene.sky.to_map(features.richest[0].float().cpu().numpy(), model=self.provenance)
 
 
 def single_sensor(maps: dict[str, list[Tensor]], cells: dict[str, Tensor], valid: Tensor) -> Features:

@@ -71,6 +71,10 @@ class SkySense(MultiModalModel):
     def channels(self, name: str) -> int:
         return getattr(self.config, name).in_channels
 
+    def widths(self, name: str) -> tuple[int, ...]:
+        config = getattr(self.config, name)
+        return config.widths if name == "hr" else (config.embed_dims,) * len(config.out_indices)
+
     def encode_images(self, name: str, images: Tensor) -> list[Tensor]:
         encoder = self.encoders[name]
         return encoder(images.to(encoder.patch_embed.projection.weight.dtype))

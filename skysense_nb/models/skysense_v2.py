@@ -90,6 +90,9 @@ class SkySenseV2(MultiModalModel):
     def channels(self, name: str) -> int:
         return self.config.backbone.channels(name)
 
+    def widths(self, name: str) -> tuple[int, ...]:
+        return self.config.backbone.widths
+
     def encode_images(self, name: str, images: Tensor) -> list[Tensor]:
         dtype = self.backbone.tokenisers[name].projection.weight.dtype
         return self.backbone(images.to(dtype), name, self.hr_stride)

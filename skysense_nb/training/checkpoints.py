@@ -70,9 +70,10 @@ class KeepLast(Callback):
         self.path, self.every = path, every
 
     def on_train_batch_end(self, trainer: Trainer, module: LightningModule, *_: Any) -> None:
-        """Saves after the steps whose number divides by `every`, once per step."""
+        """Saves after the steps whose number divides by `every`, once per step, and where training is to stop."""
         step = trainer.global_step
-        if ended_step(trainer, module) and (step % self.every == 0 or step == trainer.max_steps):
+        due = step % self.every == 0 or step == trainer.max_steps or trainer.should_stop
+        if ended_step(trainer, module) and due:
             trainer.save_checkpoint(self.path)
 
 

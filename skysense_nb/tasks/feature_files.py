@@ -63,7 +63,8 @@ def write_item(path: Path, item: Frozen) -> None:
     for name in ("fused", "pooled", "valid", "context"):
         if getattr(features, name) is not None:
             tensors[name] = getattr(features, name).contiguous()
-    tensors |= {f"maps/{name}/{level}": one for name, maps in features.maps.items() for level, one in enumerate(maps)}
+    for name, maps in features.maps.items():
+        tensors |= {f"maps/{name}/{level}": one.contiguous() for level, one in enumerate(maps)}
     told = {"id": item["id"], "size": json.dumps(item["size"]), "token_dates": json.dumps(features.token_dates)}
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_suffix(".part")

@@ -25,7 +25,7 @@ from skysense_nb.tasks.evaluation import features_of, to_device
 from skysense_nb.tasks.frozen import FrozenSamples, collate_frozen
 from skysense_nb.tasks.heads.head import Batch, Head, summed
 from skysense_nb.tasks.lora import add_lora
-from skysense_nb.tasks.optimisation import freeze, parameter_groups
+from skysense_nb.tasks.optimisation import Schedule, constant, freeze, parameter_groups, poly, steps_at
 from skysense_nb.tasks.plan import Plan
 from skysense_nb.tasks.samples import EndlessSamples, collate_tasks
 from skysense_nb.tasks.scores import Scores
@@ -198,7 +198,7 @@ class FineTuning(LightningModule):
         plan = self.plan
         groups = parameter_groups(self.model, self.head, plan.learning_rate, plan.weight_decay, plan.layer_decay)
         optimiser = torch.optim.AdamW(groups, lr=plan.learning_rate)
-        schedule = schedule_of(plan, optimiser)
+        schedule = schedule_of(plan)(optimiser)
         return {"optimizer": optimiser, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     def train_dataloader(self) -> DataLoader:
@@ -238,3 +238,12 @@ class FineTuning(LightningModule):
     def base(self) -> str:
         """What the run starts from."""
         return "cached features" if self.model is None else self.model.provenance
+
+
+def schedule_of(plan: Plan) -> Schedule:
+    """The schedule that a plan names."""
+    if plan.schedule == "poly":
+        return poly(plan.warmup, plan.steps)
+    if plan.schedule == "steps":
+        return steps_at([round(share * plan.steps) for share in plan.drops], plan.warmup, steps_per_epoch=1)
+    return constant(plan.warmup)

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
+from torchmetrics import Metric
 from tqdm.auto import tqdm
 
 from skysense_nb.models.features import Features
@@ -20,7 +21,12 @@ from skysense_nb.tasks.scores import Scores
 
 
 def evaluate(
-    model: MultiModalModel | None, head: Head, samples: Dataset, batch: int = 8, progress: bool = False
+    model: MultiModalModel | None,
+    head: Head,
+    samples: Dataset,
+    batch: int = 8,
+    metric: Metric | None = None,
+    progress: bool = False,
 ) -> Scores:
     """Predicts all samples and compares with their truth.
 
@@ -29,9 +35,10 @@ def evaluate(
         head: Of the task.
         samples: `TaskSamples` or `FrozenSamples` of a split that nothing was trained on.
         batch: Samples at a time.
+        metric: Fresh; that of the head by default, such as `metric_for(reader.entry)` where papers report another.
         progress: Whether to show a bar.
     """
-    metric = head.metric().to(device_of(head))
+    metric = (metric or head.metric()).to(device_of(head))
     for predicted, truth in predictions(model, head, samples, batch, progress):
         metric.update(predicted, truth)
     return metric.compute()

@@ -49,7 +49,8 @@ def cache_key(model: MultiModalModel, samples: TaskSamples, maps: Sequence[str])
         for path in reader.files(item):
             told = path.stat()
             digest.update(f"{reader.root.name(path)} {told.st_size} {told.st_mtime_ns}".encode())
-    options = {name: value for name, value in vars(reader).items() if isinstance(value, str | int | float | tuple)}
+    named = vars(reader) | {"class_names": reader.class_names}  # which a reader may look up late
+    options = {name: value for name, value in named.items() if isinstance(value, str | int | float | tuple)}
     prepared = (samples.sensors, samples.cells, samples.normalisation, sorted(maps))
     digest.update(repr((type(model).__name__, model.config, type(reader).__name__, sorted(options.items()))).encode())
     digest.update(repr(prepared).encode())

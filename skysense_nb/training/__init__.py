@@ -3,3 +3,7 @@
 `sampler`, `trainer` (Lightning, as all runs here use it), `checkpoints`, and `probes`, which tell what frozen features
 are worth.
 """
+
+from skysense_nb.training.sampler import EndlessSampler
+
+__all__ = ["EndlessSampler"]

@@ -95,7 +95,8 @@ def test_only_what_was_named_is_trained(train, tmp_path):
     model, head = parts()
     before = state(model, head)
     fine_tune(model, head, Colours(8), None, replace(PLAN, train=train, steps=2), tmp_path, **QUIET)
-    after = {name.replace("parametrizations.", "").replace(".original", ""): v for name, v in state(model, head).items()}
+    named = state(model, head).items()
+    after = {name.replace("parametrizations.", "").replace(".original", ""): value for name, value in named}
     moved = {name for name, value in before.items() if not torch.equal(after[name], value)}
     assert any(name.startswith("1.") for name in moved)
     in_model = {name for name in moved if name.startswith("0.")}

@@ -257,7 +257,7 @@ def at_10_m(path: Path, raster: Raster) -> np.ndarray:
     if values.shape != (1, SIDE // repeats, SIDE // repeats):
         wanted, got = (" × ".join(map(str, shape)) for shape in ((1, *2 * [SIDE // repeats]), values.shape))
         raise DatasetError.of(f"{wanted} pixels in {path}", got, "Unpack it again.")
-    return values[0].repeat(repeats, axis=0).repeat(repeats, axis=1)
+    return values[0] if repeats == 1 else values[0].repeat(repeats, axis=0).repeat(repeats, axis=1)
 
 
 def field_of(path: Path, key: str, kind: type) -> object:

@@ -49,10 +49,11 @@ class BoxReader(Reader):
         """
         kept = []
         for number, (name, values) in enumerate(found, start=1):
-            if plain(name) not in self.ids:
+            label = self.ids.get(plain(name))
+            if label is None:
                 raise DatasetError.of(f"classes of {self.entry.title} in {path}", repr(name), "Get the official file.")
             if area(values) >= SMALLEST_AREA:
-                kept.append((self.ids[plain(name)], values))
+                kept.append((label, values))
             elif not self.drop_empty:
                 advice = "Mend the file, or pass drop_empty=True."
                 raise DatasetError.of(f"a box with an area as object {number} of {path}", f"{values}", advice)
@@ -82,7 +83,8 @@ class DIOR(BoxReader):
     key = "bbox_xyxy"
     splits = ("train", "val", "trainval", "test")
     annotations: ClassVar[str] = "Horizontal Bounding Boxes"
-    fields: ClassVar[tuple[str, ...]] = tuple(f"bndbox/{field}" for field in ("xmin", "ymin", "xmax", "ymax"))
+    shape: ClassVar[str] = "bndbox"
+    fields: ClassVar[tuple[str, ...]] = ("xmin", "ymin", "xmax", "ymax")
 
     def index(self) -> list[str]:
         top = self.root.first("DIOR", ".")
@@ -95,7 +97,7 @@ class DIOR(BoxReader):
     def read(self, item: str) -> Record:
         image, annotation = self.files(item)
         objects = read_xml(annotation).iter("object")
-        found = [(text(one, "name", annotation), numbers(one, self.fields, annotation)) for one in objects]
+        found = [(text(one, "name", annotation), numbers(one, self.shape, self.fields, annotation)) for one in objects]
         return {
             "id": item,
             "hr": read_image(image)[None],
@@ -125,10 +127,9 @@ class DIORR(DIOR):
     name = "dior_r"
     key = "bbox_corners"
     annotations = "Oriented Bounding Boxes"
+    shape = "robndbox"
     fields = tuple(
-        f"robndbox/{axis}_{corner}"
-        for corner in ("left_top", "right_top", "right_bottom", "left_bottom")
-        for axis in ("x", "y")
+        f"{axis}_{corner}" for corner in ("left_top", "right_top", "right_bottom", "left_bottom") for axis in ("x", "y")
     )
 
 
@@ -144,13 +145,16 @@ def text(node: ElementTree.Element, field: str, path: Path) -> str:
     return found
 
 
-def numbers(node: ElementTree.Element, fields: tuple[str, ...], path: Path) -> list[float]:
-    """Numbers of an annotation.
+def numbers(node: ElementTree.Element, shape: str, fields: tuple[str, ...], path: Path) -> list[float]:
+    """Numbers of a box or polygon in an object of an annotation.
 
     Raises:
         DatasetError: One is missing, or not a finite number.
     """
-    return [finite(text(node, field, path), path) for field in fields]
+    inner = node.find(shape)
+    if inner is None:
+        raise DatasetError.of(f"{shape} in every {node.tag} of {path}", "none", "Get the official file.")
+    return [finite(text(inner, field, path), path) for field in fields]
 
 
 def finite(value: str, path: Path) -> float:

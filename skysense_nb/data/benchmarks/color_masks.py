@@ -37,7 +37,7 @@ def ids_of_colors(
         >>> ids_of_colors(image, {(0, 0, 63): 1}, Path("a.png"), others=255)
         tensor([[  1, 255]])
     """
-    found = table(tuple(sorted(ids.items())))[packed(image)]
+    found = table(tuple(sorted(ids.items()))).take(packed(image))  # half the time of an index in brackets
     wrong = found == UNKNOWN
     if others is not None:
         found[wrong] = others

@@ -173,6 +173,8 @@ class DynamicEarthNet(Reader):
             if path is None:
                 continue
             image = open_raster(self.root.file(path), self.bands[name], stored).as_float()
+            if len(paths) == 1:
+                return image[None]
             if series is None:
                 series = image.new_full((len(paths), *image.shape), torch.nan)
             check_size(path, image, series[0])

@@ -154,10 +154,11 @@ def read_label(path: Path) -> tuple[Tensor, dict[str, Any]]:
     with none is of class 0.
     """
     stored = open_raster(path, count=STORED_LABELS)
-    if ((stored.values != 0) & (stored.values != 255)).any():
+    is_set = stored.values == 255
+    if ((stored.values != 0) != is_set).any():
         got = f"{np.setdiff1d(stored.values, (0, 255))[:5].tolist()}"
         raise DatasetError.of(f"0 and 255 in the bands of {path}", got, "Get the official label.")
-    mask = np.zeros(stored.values.shape[1:], np.int64)
-    for number, band in enumerate(stored.values):
-        mask[band == 255] = IGNORED if number == SNOW else number
-    return torch.from_numpy(mask), stored.place
+    mask = np.zeros(is_set.shape[1:], np.uint8)
+    for number, band in enumerate(is_set):
+        mask[band] = IGNORED if number == SNOW else number
+    return torch.from_numpy(mask.astype(np.int64)), stored.place

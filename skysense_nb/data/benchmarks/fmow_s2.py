@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from skysense_nb.data.benchmarks.files import as_float, open_raster
+from skysense_nb.data.benchmarks.files import open_raster
 from skysense_nb.data.benchmarks.reader import Reader, Record
 from skysense_nb.data.benchmarks.shares import class_share
 from skysense_nb.errors import DatasetError, ParameterError
@@ -110,14 +110,16 @@ class FMoWS2(Reader):
 
     def read(self, item: int) -> Record:
         rows = self.rows(item)
-        rasters = [open_raster(self.path(row), BANDS_READ, len(BANDS_ON_DISK)) for row in rows]
+        paths = [self.path(row) for row in rows]
+        rasters = [open_raster(path, BANDS_READ, len(BANDS_ON_DISK)) for path in paths]
         images = [raster.values for raster in rasters]
         height, width = (min(sizes) for sizes in zip(*(image.shape[1:] for image in images), strict=True))
+        images = [image[:, :height, :width] for image in images]
         label = int(self.labels[rows[0]])
-        name = self.place(label, self.locations[rows[0]]) if self.series else self.path(rows[0]).stem
+        name = self.place(label, self.locations[rows[0]]) if self.series else paths[0].stem
         return {
             "id": f"{self.split}/{name}",
-            "s2": as_float(np.stack([image[:, :height, :width] for image in images])),  # T C H W
+            "s2": torch.from_numpy(np.stack(images, dtype=np.float32, casting="unsafe")),  # T C H W
             "s2_date": self.dates[rows],
             "label": torch.tensor(label),
             "names": self.class_names[label],

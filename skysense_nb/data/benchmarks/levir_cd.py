@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 
-from skysense_nb.data.benchmarks.files import natural, read_image
+from skysense_nb.data.benchmarks.files import decode, natural, read_image
 from skysense_nb.data.benchmarks.reader import UNKNOWN_DATE, Reader, Record
 from skysense_nb.errors import DatasetError
 
@@ -43,7 +43,7 @@ class LEVIRCD(Reader):
 
     def read(self, item: str) -> Record:
         before, after, label = self.files(item)
-        images = [pixels(before, "RGB"), pixels(after, "RGB")]
+        images = [read_image(path, stored="RGB") for path in (before, after)]
         mask = changed(label)
         if not images[0].shape[1:] == images[1].shape[1:] == mask.shape:
             sizes = (images[0].shape[1:], images[1].shape[1:], mask.shape)
@@ -60,21 +60,10 @@ class LEVIRCD(Reader):
         return [self.root.file(self.split, folder, item) for folder in FOLDERS]
 
 
-def pixels(path: Path, mode: str) -> Tensor:
-    """A PNG that is stored as RGB or as L (grey), 3 H W uint8."""
-    image = read_image(path)
-    with Image.open(path) as file:
-        stored = file.mode
-    if stored != mode:
-        advice = "Get the official file: pictures in the code of methods are not the dataset."
-        raise DatasetError.of(f"an image of mode {mode} at {path}", stored, advice)
-    return image
-
-
 def changed(path: Path) -> Tensor:
-    """1 where a label file has 255, else 0; H W int64."""
-    label = pixels(path, "L")[0]
-    odd = label[(label != 0) & (label != CHANGED)]
-    if len(odd):
-        raise DatasetError.of(f"0 and {CHANGED} in {path}", f"{int(odd[0])}", "Get the official file.")
-    return (label == CHANGED).long()
+    """1 where a grey label file has 255, else 0; H W int64."""
+    label = decode(path, stored="L")
+    found = label == CHANGED
+    if (odd := (label != 0) != found).any():
+        raise DatasetError.of(f"0 and {CHANGED} in {path}", f"{label[odd][0]}", "Get the official file.")
+    return torch.from_numpy(found.astype(np.int64))

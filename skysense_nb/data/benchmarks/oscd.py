@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from skysense_nb.data.benchmarks.files import as_float, read_image, read_lines, read_raster
+from skysense_nb.data.benchmarks.files import read_image, read_lines, read_raster
 from skysense_nb.data.benchmarks.reader import Reader, Record
 from skysense_nb.errors import DatasetError
 
@@ -51,7 +51,7 @@ class OSCD(Reader):
         return self.root.name(found)
 
     def read(self, item: str) -> Record:
-        image = as_float(one_grid([*self.bands(item, 1), *self.bands(item, 2)]))
+        image = torch.from_numpy(one_grid([*self.bands(item, 1), *self.bands(item, 2)]))
         image = image.unflatten(0, (2, -1))  # 2 10 H W
         mask = self.mask(item)
         if mask.shape != image.shape[-2:]:
@@ -82,7 +82,7 @@ class OSCD(Reader):
     def label_files(self, city: str) -> dict[str, Path]:
         """The PNG, the TIFF, or both."""
         names = {"png": f"{self.labels}/{city}/cm/cm.png", "tif": f"{self.labels}/{city}/cm/{city}-cm.tif"}
-        found = {kind: self.root.file(name) for kind, name in names.items() if self.root.inside(name).is_file()}
+        found = {kind: path for kind, name in names.items() if (path := self.root.inside(name)).is_file()}
         return found or {"png": self.root.file(names["png"])}
 
     def mask(self, city: str) -> torch.Tensor:
@@ -111,7 +111,7 @@ def file_name(name: str) -> str:
 
 
 def one_grid(paths: list[Path]) -> np.ndarray:
-    """Bands of both dates as they are stored, N H W.
+    """Bands of both dates, N H W float32.
 
     Raises:
         DatasetError: They differ in size, as those of `imgs_1` and `imgs_2` do.
@@ -121,7 +121,7 @@ def one_grid(paths: list[Path]) -> np.ndarray:
         if band.shape != bands[0].shape:
             got = f"{band.shape} in {path}"
             raise DatasetError.of(f"{bands[0].shape} as in {paths[0].name}", got, "Get the official files.")
-    return np.stack(bands)
+    return np.stack(bands, dtype=np.float32, casting="unsafe")
 
 
 def painted(path: Path) -> torch.Tensor:

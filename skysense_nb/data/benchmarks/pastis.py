@@ -80,6 +80,7 @@ class PASTIS(Reader):
 
     def index(self) -> list[Patch]:
         self.metadata = self.root.first("PASTIS-R/metadata.geojson", "PASTIS-HD/metadata.geojson", "metadata.geojson")
+        self.top = self.root.name(self.metadata.parent)
         content = read_json(self.root.file(self.metadata))
         try:
             named = str(((content.get("crs") or {}).get("properties") or {}).get("name", ""))
@@ -92,7 +93,7 @@ class PASTIS(Reader):
         patches.sort(key=lambda patch: patch.id)
         for kind in ("TARGET", "S2", *self.passes):
             self.check_complete(kind, patches)
-        self.with_spot = self.names(SPOT) if self.inside(SPOT).exists() else set()
+        self.with_spot = self.names(SPOT) if self.root.inside(self.top, SPOT).exists() else set()
         return patches
 
     def patch(self, feature: dict[str, Any]) -> Patch:
@@ -106,7 +107,8 @@ class PASTIS(Reader):
         there = self.names(FOLDERS[kind])
         missing = [patch.id for patch in patches if f"{kind}_{patch.id}.npy" not in there]
         if missing:
-            expected = f"{self.root.name(self.path(kind, missing[0]))}, as in {self.root.name(self.metadata)}"
+            file = self.root.inside(self.top, FOLDERS[kind], f"{kind}_{missing[0]}.npy")
+            expected = f"{self.root.name(file)}, as in {self.root.name(self.metadata)}"
             got = f"none, nor {len(missing) - 1} others"
             raise DatasetError.of(expected, got, "Unpack all parts of PASTIS-R into one folder.")
 
@@ -118,15 +120,12 @@ class PASTIS(Reader):
         if spot_name(item) in self.with_spot:
             record |= {"hr": self.spot(item)[None], "hr_date": UNKNOWN_DATE.reshape(1)}
         s2, s2_days = self.series("S2", item, mask.shape)
-        s2[s2 == NO_DATA] = torch.nan
-        parts = [self.series(kind, item, mask.shape) for kind in self.passes]
-        s1, s1_days = torch.cat([part for part, _ in parts]), np.concatenate([days for _, days in parts])
-        order = np.argsort(s1_days, kind="stable")
-        return record | {"s2": s2, "s2_date": s2_days, "s1": s1[order], "s1_date": s1_days[order]}
+        s1, s1_days = by_date([self.series(kind, item, mask.shape) for kind in self.passes])
+        return record | {"s2": s2, "s2_date": s2_days, "s1": s1, "s1_date": s1_days}
 
     def mask(self, item: Patch) -> Tensor:
         """Class ids, H W int64."""
-        path = self.root.file(self.path("TARGET", item.id))
+        path = self.path("TARGET", item.id)
         target = read_array(path)
         if target.ndim != 3 or target[0].max() > VOID:
             got = f"{target.shape} up to {target.max()}"
@@ -135,7 +134,7 @@ class PASTIS(Reader):
 
     def spot(self, item: Patch) -> Tensor:
         """The SPOT image, 3 H W uint8."""
-        path = self.root.file(self.root.name(self.inside(SPOT, spot_name(item))))
+        path = self.root.file(self.top, SPOT, spot_name(item))
         image = read_raster(path, [1, 2, 3])
         if image.dtype != np.uint8:
             raise DatasetError.of(f"values from 0 to 255 in {path}", f"{image.dtype}", "Get the official file.")
@@ -144,28 +143,35 @@ class PASTIS(Reader):
     def series(self, kind: str, item: Patch, shape: torch.Size) -> tuple[Tensor, np.ndarray]:
         """Model bands of one sensor or orbit, T C H W float32, and its days."""
         stored, wanted = (len(S2.bands), len(S2.bands)) if kind == "S2" else (S1_STORED, len(S1.bands))
-        path = self.root.file(self.path(kind, item.id))
-        values, days = read_array(path, lazily=True), days_of(item.dates[kind], self.metadata, item.id)
+        path = self.path(kind, item.id)
+        whole = stored == wanted  # then it is read and converted in one go
+        values, days = read_array(path, lazily=whole), days_of(item.dates[kind], self.metadata, item.id)
         if values.shape != (len(days), stored, *shape):
             expected = f"{len(days)} dates of {stored} bands and {tuple(shape)} pixels, as the metadata say, in {path}"
             raise DatasetError.of(expected, f"{values.shape}", "Copy both again from the same version.")
-        return as_float(values[:, :wanted]), days
-
-    def inside(self, *parts: str) -> Path:
-        """A path in the folder of the metadata."""
-        return self.root.inside(self.root.name(self.metadata.parent), *parts)
+        return as_float(values[:, :wanted], NO_DATA if kind == "S2" else None), days
 
     def path(self, kind: str, number: int) -> Path:
         """The array of some kind of a patch."""
-        return self.inside(FOLDERS[kind], f"{kind}_{number}.npy")
+        return self.root.file(self.top, FOLDERS[kind], f"{kind}_{number}.npy")
 
     def names(self, folder: str) -> set[str]:
         """Files in a folder."""
-        return {path.name for path in self.root.folder(self.inside(folder)).iterdir()}
+        return {path.name for path in self.root.folder(self.top, folder).iterdir()}
 
     def files(self, item: Patch) -> list[Path]:
-        spot = [self.inside(SPOT, spot_name(item))] if spot_name(item) in self.with_spot else []
+        spot = [self.root.file(self.top, SPOT, spot_name(item))] if spot_name(item) in self.with_spot else []
         return [self.path(kind, item.id) for kind in ("TARGET", "S2", *self.passes)] + spot
+
+
+def by_date(parts: list[tuple[Tensor, np.ndarray]]) -> tuple[Tensor, np.ndarray]:
+    """Series of one or two orbits as one in the order of dates; copied only where that is needed."""
+    series = parts[0][0] if len(parts) == 1 else torch.cat([images for images, _ in parts])
+    days = np.concatenate([days for _, days in parts])
+    if (days[:-1] <= days[1:]).all():
+        return series, days
+    order = np.argsort(days, kind="stable")
+    return series[order], days[order]
 
 
 def spot_name(patch: Patch) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import cached_property
 from pathlib import Path
 
 import torch
@@ -71,7 +72,7 @@ class Potsdam(Reader):
         self.bands, self.boundary, self.clutter, self.other_colors = bands, boundary, clutter, other_colors
         super().__init__(root, split)
 
-    @property
+    @cached_property
     def class_names(self) -> tuple[str, ...]:
         """Names in the order of ids; with clutter, where it is scored, as the last."""
         clutter = (self.entry.ignored[0].name,) if self.clutter == "scored" else ()

@@ -8,6 +8,7 @@ from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -105,7 +106,7 @@ class Reader(Dataset, ABC):
     def __getitem__(self, number: int) -> Record:
         return self.read(self.items[number])
 
-    @property
+    @cached_property
     def class_names(self) -> tuple[str, ...]:
         """Names in the order of label ids."""
         return self.entry.class_names

@@ -58,7 +58,7 @@ class OrientedBoxHead(Head):
 
     SkySense's configurations for oriented boxes are not published; this detector is ours, for its brevity. So are its
     differences from FCOS: maps from stride 4 on for small objects, the map chosen by the size of the box, and at least
-    one location for every object, however small.
+    one location for every object, however small, that no smaller one takes.
 
     Args:
         widths: Of `widths_of`.

@@ -1,4 +1,4 @@
-"""What the oriented head learns from: where its locations lie, which of them learn which box, and how far off they are."""
+"""What the oriented head learns from: where its locations lie, which of them learn which box, and how far off it is."""
 
 from __future__ import annotations
 
@@ -39,10 +39,9 @@ def locations_of(maps: Sequence[Tensor], size: tuple[int, int]) -> Locations:
     grids, centers, strides = [tuple(level.shape[-2:]) for level in maps], [], []
     for height, width in grids:
         stride = maps[0].new_tensor([size[1] / width, size[0] / height], dtype=torch.float32)
-        down, right = torch.meshgrid(
-            *(torch.arange(side, device=stride.device) for side in (height, width)), indexing="ij"
-        )
-        centers.append((torch.stack([right, down], -1).flatten(0, 1) + 0.5) * stride)
+        down, right = (torch.arange(side, device=stride.device) for side in (height, width))
+        cells = torch.cartesian_prod(down, right).flip(1)  # h·w 2 (x, y)
+        centers.append((cells + 0.5) * stride)
         strides.append(stride.expand(height * width, 2))
     return Locations(torch.cat(centers), torch.cat(strides), grids)
 

@@ -142,7 +142,7 @@ def test_the_folder_itself_will_do(miniature):
         (">airplane<", ">spaceship<", r"classes of DIOR in .*00001\.xml, got 'spaceship'"),
         (r"<xmin>\d+<", "<xmin>left<", r"numbers in .*00001\.xml, got 'left'"),
         (r"<xmin>\d+<", "<xmin>nan<", r"numbers in .*00001\.xml, got 'nan'"),
-        (r"<ymax>\d+</ymax>", "", r"bndbox/ymax in every object of .*00001\.xml, got none"),
+        (r"<ymax>\d+</ymax>", "", r"ymax in every bndbox of .*00001\.xml, got none"),
         ("<name>airplane</name>", "", r"name in every object of .*00001\.xml, got none"),
         ("</annotation>", "", r"Expected XML in .*00001\.xml"),
     ],

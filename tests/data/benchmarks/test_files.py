@@ -7,10 +7,12 @@ import zipfile
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from skysense_nb.data.benchmarks.files import (
     Root,
+    as_float,
     read_array,
     read_image,
     read_indices,
@@ -63,6 +65,33 @@ def test_links_are_followed_inside_and_refused_when_they_lead_out_or_nowhere(roo
         root.file("one", "x.txt")
 
 
+def test_folders_that_are_links_are_followed_inside_and_refused_when_they_lead_out(root, tmp_path):
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "a.txt").write_text("secret")
+    (root.path / "inner").symlink_to(root.path / "images")
+    (root.path / "outer").symlink_to(tmp_path / "other")
+    assert root.file("inner", "a.txt").read_text() == "a"
+    for path in ("outer/a.txt", "outer/none.txt", "images/../outer/a.txt", "inner/../../secret.txt"):
+        with pytest.raises(DatasetError, match="Expected files inside"):
+            root.file(path)
+    assert root.file("images", "..", "inner", "a.txt").read_text() == "a"
+
+
+def test_a_folder_that_becomes_a_link_later_is_refused_too(root, tmp_path):
+    assert root.file("images", "a.txt").read_text() == "a"
+    (root.path / "images").rename(tmp_path / "moved")
+    (root.path / "images").symlink_to(tmp_path / "moved")
+    with pytest.raises(DatasetError, match="Expected files inside"):
+        root.file("images", "a.txt")
+
+
+def test_names_that_no_disk_can_hold_are_named(root):
+    with pytest.raises(DatasetError, match="Expected a readable images/a+, got"):
+        root.file("images", 1000 * "a")
+    with pytest.raises(DatasetError, match="the file images/a.txt/b.txt in .*, got none"):
+        root.file("images", "a.txt", "b.txt")
+
+
 def test_a_root_may_itself_be_a_link(root, tmp_path):
     (tmp_path / "elsewhere").symlink_to(root.path)
     assert Root(tmp_path / "elsewhere").file("images/a.txt").read_text() == "a"
@@ -104,6 +133,25 @@ def test_images_are_read_as_colours_whatever_they_are_stored_as(tmp_path):
     for mode in ("L", "RGB", "RGBA", "P"):
         Image.fromarray(grey).convert(mode).save(tmp_path / f"{mode}.png")
         assert read_image(tmp_path / f"{mode}.png").tolist() == [grey.tolist()] * 3
+
+
+def test_an_image_stored_otherwise_than_it_must_be_is_named(tmp_path):
+    Image.fromarray(np.zeros((4, 4, 3), np.uint8)).convert("RGBA").save(tmp_path / "a.png")
+    assert read_image(tmp_path / "a.png", stored="RGBA").shape == (3, 4, 4)
+    with pytest.raises(DatasetError, match=r"Expected an image of mode RGB at .*a\.png, got RGBA"):
+        read_image(tmp_path / "a.png", stored="RGB")
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.int16, np.float16, np.float32, np.float64])
+def test_rasters_become_floats_with_gaps_where_they_have_no_data_and_stay_as_they_were(dtype):
+    values = np.array([[0, 1, 100], [101, 0, 127]], dtype)
+    kept = values.copy()
+    assert as_float(values).tolist() == [[0, 1, 100], [101, 0, 127]]
+    found = as_float(values, nodata=0)
+    assert found.dtype == torch.float32
+    assert found.isnan().tolist() == [[True, False, False], [False, True, False]]
+    assert found.nan_to_num(-1).tolist() == [[-1, 1, 100], [101, -1, 127]]
+    np.testing.assert_array_equal(values, kept)
 
 
 def test_a_palette_is_read_as_its_indices_and_colours_are_refused(tmp_path):

@@ -10,7 +10,7 @@ import torch
 from records import assert_round_trip, assert_same
 
 from skysense_nb.data.benchmarks import open_benchmark
-from skysense_nb.data.benchmarks.pastis import days_of, grid, outline
+from skysense_nb.data.benchmarks.pastis import by_date, days_of, grid, outline
 from skysense_nb.errors import DatasetError, ParameterError
 
 SPLITS = ("train", "val", "test")
@@ -71,6 +71,12 @@ def test_the_ratio_of_radar_bands_is_dropped_and_half_precision_kept(miniature):
     assert on_disk.shape[1] == 3 and on_disk.dtype == np.float16
     np.testing.assert_array_equal(record["s1"].numpy(), on_disk[:, :2].astype(np.float32))
     assert record["s1"].dtype == torch.float32
+
+
+def test_dates_of_one_orbit_are_put_in_order():
+    days = np.array(["2019-03-01", "2019-01-01", "2019-02-01"], "datetime64[D]")
+    series, sorted_days = by_date([(torch.tensor([3.0, 1.0, 2.0]), days)])
+    assert series.tolist() == [1, 2, 3] and (np.diff(sorted_days) > np.timedelta64(0)).all()
 
 
 def test_orbits_are_chosen_or_joined_in_the_order_of_dates(miniature):

@@ -17,17 +17,21 @@ from skysense_nb.views.map_figures import features_figure, label_figure, similar
 from skysense_nb.views.maps import add_footprint, add_overlay, quiet_map
 from skysense_nb.views.model_figures import attention_figure, spread_figure, stages_figure
 from skysense_nb.views.picture_figures import pictures_figure, quantity_maps_figure
+from skysense_nb.views.prediction_figures import PredictedBoxes, PredictedMask, boxes_figure, masks_figure
 from skysense_nb.views.scene_figures import scene_figure, series_figure, spectra_figure
 from skysense_nb.views.token_figures import choices_figure, token_grids_figure
 
 __all__ = [
     "Annotated",
+    "PredictedBoxes",
+    "PredictedMask",
     "SimilarityMap",
     "add_footprint",
     "add_overlay",
     "annotated_figure",
     "attention_figure",
     "bars_figure",
+    "boxes_figure",
     "choices_figure",
     "cloud_overlay",
     "composite",
@@ -37,6 +41,7 @@ __all__ = [
     "dots_figure",
     "features_figure",
     "label_figure",
+    "masks_figure",
     "pca_rgb",
     "picture_of",
     "pictures_figure",

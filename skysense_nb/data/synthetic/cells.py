@@ -117,6 +117,12 @@ class Cell:
         """Easting and northing of the middle."""
         return self.at(0.5, 0.5)
 
+    @cached_property
+    def extent(self) -> tuple[np.ndarray, np.ndarray]:
+        """Lower left and upper right corner of what lies inside of its sides, to a metre."""
+        outline = self.patch(0.0, 0.0, 1.0, 1.0, 24)
+        return outline.min(0) - 1, outline.max(0) + 1
+
     def patch(self, u0: np.ndarray, v0: np.ndarray, u1: np.ndarray, v1: np.ndarray, steps: int = 4) -> np.ndarray:
         """Outlines of rectangles in inner coordinates, (N, 4 · steps, 2)."""
         t = np.linspace(0, 1, steps, endpoint=False)
@@ -167,6 +173,7 @@ def cells_near(terrain: Terrain, left: float, bottom: float, right: float, top: 
     rows = np.arange(np.floor(bottom / CELL_M - reach), np.floor(top / CELL_M + reach) + 1).astype(int)
     j, i = (axis.ravel() for axis in np.meshgrid(rows, columns, indexing="ij"))
     kind, biome = kinds_of(terrain, i, j)
-    return [
-        Cell(terrain, int(a), int(b), KINDS[k], BIOMES[m]) for a, b, k, m in zip(i, j, kind, biome, strict=True)
-    ]  # fmt: skip
+    cells = [Cell(terrain, int(a), int(b), KINDS[k], BIOMES[m]) for a, b, k, m in zip(i, j, kind, biome, strict=True)]
+    spill = SPILL * CELL_M
+    low, high = np.array([left, bottom]) - spill, np.array([right, top]) + spill
+    return [cell for cell in cells if ((cell.extent[0] < high) & (cell.extent[1] > low)).all()]

@@ -228,6 +228,9 @@ def fetch_command(
     verify: Annotated[Path | None, typer.Option(help="Root of a copy to look through.")] = None,
     split: Annotated[str, typer.Option(help="Which split to verify.")] = "train",
     seed: Annotated[int, typer.Option(help="Of the miniature.")] = 0,
+    places: Annotated[
+        int | None, typer.Option(help="Samples of the miniature to train on, each of another place; none: a few.")
+    ] = None,
 ) -> None:
     """Make a miniature of a benchmark, unpack or verify a real copy, or say where to get it."""
     from skysense_nb.data.benchmarks import open_benchmark
@@ -237,7 +240,7 @@ def fetch_command(
 
     entry = benchmark(name)
     if miniature:
-        records = write_miniature(name, miniature, seed)
+        records = write_miniature(name, miniature, seed, places)
         print(
             f"{len(records)} synthetic samples in the layout of {entry.title}, in {miniature}. No score on them counts."
         )

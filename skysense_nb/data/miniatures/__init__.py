@@ -1,7 +1,9 @@
 """Small synthetic copies of the benchmarks, laid out on disk exactly as the real ones.
 
 They are for learning the path from files to scores where the data cannot be had, and for tests: every quirk of the
-real files is in them. What is on the pictures is the synthetic world, so no score on them means anything.
+real files is in them. Asked for a number of places they are something to train and test heads on instead: that many
+samples, each of another place, with enough of every class. What is on the pictures is the synthetic world, so no score
+on them means anything about real ones.
 """
 
 from __future__ import annotations
@@ -37,19 +39,22 @@ WRITERS = {
 __all__ = ["WRITERS", "write_miniature"]
 
 
-def write_miniature(name: str, folder: str | Path, seed: int = 0) -> dict[str, Record]:
+def write_miniature(name: str, folder: str | Path, seed: int = 0, places: int | None = None) -> dict[str, Record]:
     """Writes a small synthetic copy of a benchmark.
 
     Args:
         name: As in the catalogue.
         folder: Must not exist; it appears when all is written. It is the `root` for `open_benchmark`.
-        seed: Of the synthetic world.
+        seed: Of the synthetic world; with `places`, of the draw of places in the world of the bundled weights, on
+            ground whose labels these were not trained with.
+        places: None: a few samples with every quirk of the files. A number, at least 4: so many samples of all splits
+            together, each of another place, to train and test heads on. No place is in two splits.
 
     Returns:
-        What a reader must find: a record per id, of all splits.
+        What a reader must find: a record per id, of all splits; up to about 1 MB for each.
 
     Raises:
-        ParameterError: An unknown benchmark.
+        ParameterError: An unknown benchmark, or a number of places that it cannot have.
         DatasetError: The folder exists.
     """
     module, writer = WRITERS[benchmark(name).name].split(":")
@@ -60,6 +65,7 @@ def write_miniature(name: str, folder: str | Path, seed: int = 0) -> dict[str, R
     with TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as beside:
         whole = Path(beside) / name
         whole.mkdir()
-        truth = getattr(import_module(f"skysense_nb.data.miniatures.{module}"), writer)(whole, seed)
+        write = getattr(import_module(f"skysense_nb.data.miniatures.{module}"), writer)
+        truth = write(whole, seed) if places is None else write(whole, seed, places)
         whole.rename(folder)
     return truth

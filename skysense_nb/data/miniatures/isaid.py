@@ -1,4 +1,4 @@
-"""iSAID, small: whole images with colour and instance masks, and patches of 896 pixels cut from them."""
+"""iSAID, small: whole images with colour and instance masks, and patches of these; or many images to learn from."""
 
 from __future__ import annotations
 
@@ -6,12 +6,17 @@ from pathlib import Path
 
 import numpy as np
 import torch
+import xarray as xr
 from PIL import Image, ImageDraw
+from rasterio.features import rasterize
+from shapely import Polygon
 
 from skysense_nb.data.benchmarks.reader import IGNORED, UNKNOWN_DATE, Record
 from skysense_nb.data.catalog import benchmark
-from skysense_nb.data.miniatures.places import aerial, box_corners, place
+from skysense_nb.data.miniatures.places import aerial, box_corners, place, spread
+from skysense_nb.data.miniatures.sights import aerial_scenes, longer_sides, objects
 from skysense_nb.data.synthetic.classes import AIRPLANE, SHIP, SPORTS_FIELD, STORAGE_TANK, VEHICLE
+from skysense_nb.data.synthetic.things import OUTLINES
 
 CLASSES = {AIRPLANE: 14, SHIP: 1, VEHICLE: 9, STORAGE_TANK: 2, SPORTS_FIELD: 13}
 """Class on disk per class of object in the world."""
@@ -27,9 +32,33 @@ PATCH = 896
 INSTANCE_STEP = 66_000
 """Instance numbers need all three colours of a pixel; the first is 1000, and 999 is not an object."""
 
+KINDS = ("airfield", "harbour", "industry", "city", "village")
+"""Of places to learn from."""
 
-def write_isaid(folder: Path, seed: int) -> dict[str, Record]:
-    """A strip with a block of each class runs along the top, so that every colour is there."""
+SURVEY_M = 320
+
+ENDS = {"train": 0.6, "val": 0.85, "test": 1.0}
+"""Upper ends of the shares of places to learn from; few are left without masks."""
+
+LARGE_M, TENNIS_M = 7, 50
+"""Vehicles from the one length on are large, fields up to the other are tennis courts."""
+
+ROUND = np.stack([np.cos(np.arange(0, 6.28, 0.2)), np.sin(np.arange(0, 6.28, 0.2))], axis=-1) / 2
+BOX = np.array([[-0.5, -0.5], [0.5, -0.5], [0.5, 0.5], [-0.5, 0.5]])
+SHAPES = {**OUTLINES, STORAGE_TANK: ROUND, SPORTS_FIELD: BOX}
+"""Outline of each class of object in the world, of unit length and width."""
+
+
+def write_isaid(folder: Path, seed: int, places: int | None = None) -> dict[str, Record]:
+    """A strip with a block of each class runs along the top, so that every colour is there.
+
+    Args:
+        folder: Where to.
+        seed: Of the world, or of the draw of places.
+        places: Whole images of 256 × 256 pixels to learn from, each of another place, instead of five and patches.
+    """
+    if places is not None:
+        return write_places(folder, seed, places)
     truth: dict[str, Record] = {}
     for split, images in IMAGES.items():
         (folder / split / "images").mkdir(parents=True)
@@ -60,6 +89,46 @@ def scene_of(kind: str, seed: int, height: int, width: int) -> tuple[np.ndarray,
         mask[:8, one * block : (one + 1) * block] = one
         numbers[:8, one * block : (one + 1) * block] = 998 + one  # 998 and 999 are no objects
     return aerial(scene)[top : top + height, left : left + width], mask, numbers
+
+
+def write_places(folder: Path, seed: int, count: int) -> dict[str, Record]:
+    """One image per place, with the outlines of its objects."""
+    truth: dict[str, Record] = {}
+    for turn, (_, scene) in enumerate(aerial_scenes(KINDS, seed, count, objects(name_of), SURVEY_M)):
+        split = next(split for split, end in ENDS.items() if spread(turn, len(KINDS)) < end)
+        name, image = f"P{turn:04d}", aerial(scene)
+        (folder / split / "images").mkdir(parents=True, exist_ok=True)
+        Image.fromarray(image).save(folder / split / "images" / f"{name}.png")
+        mask, instances = outlined(scene)
+        truth[name] = record(name, image, None if split == "test" else mask)
+        if split != "test":
+            write_masks(folder / split / "images" / name, mask, instances)
+    return truth
+
+
+def name_of(kind: int, length_m: float) -> str:
+    """Class of an object of the world."""
+    if kind == VEHICLE and length_m >= LARGE_M:
+        return "Large_Vehicle"
+    if kind == SPORTS_FIELD and length_m < TENNIS_M:
+        return "tennis_court"
+    return benchmark("isaid").class_names[CLASSES[kind]]
+
+
+def outlined(scene: xr.DataTree) -> tuple[np.ndarray, np.ndarray]:
+    """Class ids and instance numbers of a scene with one aerial image, H W each."""
+    image, labels = scene["hr"]["image"], scene["labels"]
+    corners, kinds = labels["object_corners"].values, labels["object_class"].values.tolist()
+    names, shapes = benchmark("isaid").class_names, []
+    for box, kind, long in zip(corners, kinds, longer_sides(corners).tolist(), strict=True):
+        along, across = box[1] - box[0], box[3] - box[0]  # boxes of the world begin behind on the right
+        outline = box.mean(0) + SHAPES[kind] @ np.stack([along, across])
+        shapes.append((Polygon(outline), names.index(name_of(kind, long))))
+    grid = {"out_shape": image.shape[-2:], "transform": image.odc.geobox.transform, "dtype": "int32"}
+    if not shapes:
+        return np.zeros(image.shape[-2:], np.int32), np.zeros(image.shape[-2:], np.int32)
+    numbered = [(shape, 1000 + INSTANCE_STEP * number) for number, (shape, _) in enumerate(shapes)]
+    return rasterize(shapes, **grid), rasterize(numbered, **grid)
 
 
 def record(name: str, image: np.ndarray, mask: np.ndarray | None) -> Record:

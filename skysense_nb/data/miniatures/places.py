@@ -2,13 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 
 import numpy as np
 import xarray as xr
 from PIL import Image
+from tqdm import tqdm
 
 from skysense_nb.data.synthetic import World
+from skysense_nb.data.synthetic.regions import Place, draw_place
+from skysense_nb.data.synthetic.window import project, zone_of
+from skysense_nb.errors import ParameterError
+
+FEWEST = 4
+"""Places from which on every split has one."""
+
+SHARES = {"train": 0.6, "val": 0.75, "test": 1.0}
+"""Upper ends of the splits, where the benchmark leaves the shares free."""
+
+GOLDEN = 0.6180339887498949
+REDRAWS = 40
+"""Draws for one place before it is said that there is none."""
 
 
 @lru_cache(maxsize=8)
@@ -23,6 +38,82 @@ def place(kind: str, seed: int = 0, size_m: int = 160, **options: object) -> xr.
     """
     world = World(seed)
     return world.scene(*world.find(kind), size_m=size_m, **options)
+
+
+def scenes(
+    kinds: Sequence[str],
+    seed: int,
+    count: int,
+    size_m: int,
+    keep: Callable[[Place, xr.DataTree], bool] | None = None,
+    fits: Callable[[Place], bool] | None = None,
+    **options: object,
+) -> Iterator[tuple[Place, xr.DataTree]]:
+    """Scenes of many places to learn from, one after the other; no two of them overlap.
+
+    All lie on held-out ground, because the bundled weights were trained with labels of the other. A larger `count`
+    begins with the same places.
+
+    Args:
+        kinds: What is in the middle; they take turns. Where a region has no such place the next one stands in.
+        seed: Of the draws. The world is always that of the bundled weights.
+        count: Number of places.
+        size_m: Side, a multiple of 20.
+        keep: Whether a scene will do; another place is drawn instead of one that will not.
+        fits: Whether a place will do, asked before its scene is made.
+        options: As in `World.scene`, or functions of the number of the place that give them; `year` instead of each
+            place's own.
+
+    Raises:
+        ParameterError: Too few places to fill the splits, or more than there is ground for.
+
+    Example:
+        >>> [spot.kind for spot, _ in scenes(["city", "fields"], 0, 4, 20, s2_dates=1, modalities=("s2",))]
+        ['city', 'fields', 'city', 'fields']
+    """
+    if count < FEWEST:
+        raise ParameterError.of(f"at least {FEWEST} places, so that every split has one", f"{count}", "Ask for more.")
+    world, taken, drawn = World(), [], 0
+    for number in tqdm(range(count), "Places", disable=None, leave=False):
+        turn = number % len(kinds)
+        chosen = {name: value(number) if callable(value) else value for name, value in options.items()}
+        for _ in range(REDRAWS):
+            spot = draw_place(seed, drawn, (*kinds[turn:], *kinds[:turn]), size_m / 2 + 10, test=True)
+            drawn += 1
+            zone = zone_of(spot.lon, spot.lat)
+            x, y = project(zone, spot.lon, spot.lat)
+            near = (max(abs(x - east), abs(y - north)) < size_m + 20 for one, east, north in taken if one == zone)
+            if any(near) or (fits is not None and not fits(spot)):
+                continue
+            scene = world.scene(spot.lon, spot.lat, size_m, **{"year": spot.year} | chosen)
+            if keep is None or keep(spot, scene):
+                taken.append((zone, x, y))
+                yield spot, scene
+                break
+        else:
+            got = f"{number} in {drawn} draws"
+            raise ParameterError.of(f"{count} places apart from each other", got, "Ask for fewer, or another seed.")
+
+
+def spread(number: int, kinds: int = 1) -> float:
+    """A number from 0 to 1 for each place in turn, even over any run of them and over each of `kinds` kinds.
+
+    Example:
+        >>> [round(spread(number), 2) for number in range(4)]
+        [0.0, 0.62, 0.24, 0.85]
+    """
+    period = 2 * kinds if kinds in (2, 3) else kinds  # else the first places would miss a split
+    return sum(divmod(number, period)) * GOLDEN % 1
+
+
+def split_of(number: int, kinds: int = 1) -> str:
+    """Split of a place: of each kind about 60 % train, 15 % val, 25 % test.
+
+    Example:
+        >>> [split_of(number) for number in range(4)]
+        ['train', 'val', 'train', 'test']
+    """
+    return next(split for split, end in SHARES.items() if spread(number, kinds) < end)
 
 
 def aerial(scene: xr.DataTree, date: int = 0) -> np.ndarray:

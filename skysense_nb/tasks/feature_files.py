@@ -51,9 +51,9 @@ def cache_key(model: MultiModalModel, samples: TaskSamples, maps: Sequence[str])
             digest.update(f"{reader.root.name(path)} {told.st_size} {told.st_mtime_ns}".encode())
     named = vars(reader) | {"class_names": reader.class_names}  # which a reader may look up late
     options = {name: value for name, value in named.items() if isinstance(value, str | int | float | tuple)}
-    prepared = (samples.sensors, samples.cells, samples.normalisation, sorted(maps))
+    prepared = {name: value for name, value in vars(samples).items() if name != "reader"}
     digest.update(repr((type(model).__name__, model.config, type(reader).__name__, sorted(options.items()))).encode())
-    digest.update(repr(prepared).encode())
+    digest.update(repr((type(samples).__name__, sorted(prepared.items()), sorted(maps))).encode())
     return f"{reader.name}-{reader.split}-{digest.hexdigest()[:16]}"
 
 

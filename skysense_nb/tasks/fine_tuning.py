@@ -148,6 +148,7 @@ class FineTuning(LightningModule):
         if model is not None:
             what, _, number = plan.train.partition(":")
             add_lora(model, int(number)) if what == "lora" else freeze(model, plan.train)
+            model.train(plan.train != "head")  # Lightning warns of parts in evaluation mode when training starts
 
     def on_train_start(self) -> None:
         """Counts on from the steps that are done."""

@@ -111,13 +111,14 @@ class EndlessSamples(Dataset):
 
 
 def collate_tasks(samples: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """One batch: tensors as `collate_records` puts them together, ids and places in lists.
+    """One batch: tensors as `collate_records` puts them together, ids and places in lists, None where not known.
 
     Raises:
         SampleError: Images or masks of different sizes.
     """
     batch = collate_records(samples)
-    return batch | {name: [sample[name] for sample in samples] for name in PLACE if name in samples[0]}
+    known = [name for name in PLACE if any(name in sample for sample in samples)]
+    return batch | {name: [sample.get(name) for sample in samples] for name in known}
 
 
 def sensor_of(key: str) -> str | None:

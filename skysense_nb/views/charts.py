@@ -131,6 +131,6 @@ def dots_figure(
     ax.invert_yaxis()
     ax.set_xlabel(quantity)
     handles = [ax.scatter([], [], color=PALETTE[number % len(PALETTE)]) for number in range(len(cases))]
-    ax.legend(handles, cases, fontsize=8)
+    ax.legend(handles, cases, fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False)
     told = [f"{row}: {', '.join(f'{case} {value:.4g}' for case, value in v.items())}" for row, v in rows.items()]
     return set_description(figure, f"{quantity}. {'; '.join(told)}.")

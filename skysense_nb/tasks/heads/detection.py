@@ -30,7 +30,7 @@ class BoxHead(Head):
 
     A small network proposes boxes at anchors of five sizes and three shapes; a second one names each proposal from
     7 × 7 samples of the maps and moves its sides. The pyramid has 256 channels as in the published configuration for
-    DIOR; the rest is usual: 1,000 proposals, 512 of them trained on, suppression at 0.7 and 0.5, scores from 0.05. All
+    DIOR; the rest is usual: 1,000 proposals, 512 boxes trained on, suppression at 0.7 and 0.5, scores from 0.05. All
     parts are torchvision's, which differ from those of MMDetection, used by SkySense, in the loss of the sides (smooth
     L1 instead of L1) and in RoIAlign (half a cell, two samples per bin). No layer looks at other images of the batch.
 
@@ -42,6 +42,9 @@ class BoxHead(Head):
             objects of some ten pixels take halves, (16, 32, 64, 128, 256), our choice.
         hidden: Width of the layers that name a proposal.
         detections: Most boxes per image.
+        proposals: Most boxes per image that are proposed.
+        sampled: Of these and the true ones, how many per image the second network learns from. It is where most of the
+            time of training goes; small images need fewer.
 
     Raises:
         ParameterError: Not five anchors.
@@ -64,6 +67,8 @@ class BoxHead(Head):
         anchors: Sequence[float] = STRIDE_4_TO_64,
         hidden: int = 1024,
         detections: int = 100,
+        proposals: int = 1000,
+        sampled: int = 512,
     ) -> None:
         from torchvision.models.detection.anchor_utils import AnchorGenerator
         from torchvision.models.detection.faster_rcnn import FastRCNNPredictor, TwoMLPHead
@@ -84,8 +89,8 @@ class BoxHead(Head):
             bg_iou_thresh=0.3,
             batch_size_per_image=256,
             positive_fraction=0.5,
-            pre_nms_top_n={"training": 2000, "testing": 1000},
-            post_nms_top_n={"training": 1000, "testing": 1000},
+            pre_nms_top_n={"training": 2 * proposals, "testing": proposals},
+            post_nms_top_n={"training": proposals, "testing": proposals},
             nms_thresh=0.7,
         )
         self.namer = RoIHeads(
@@ -94,7 +99,7 @@ class BoxHead(Head):
             FastRCNNPredictor(hidden, len(self.classes) + 1),  # background is 0
             fg_iou_thresh=0.5,
             bg_iou_thresh=0.5,
-            batch_size_per_image=512,
+            batch_size_per_image=sampled,
             positive_fraction=0.25,
             bbox_reg_weights=None,
             score_thresh=0.05,

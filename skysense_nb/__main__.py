@@ -109,17 +109,23 @@ def bench_command(
     cells: Annotated[int, typer.Option(help="Ground cells a side; HR has 32 times as many pixels.")] = 8,
     device: Annotated[str, typer.Option(help="auto, cuda, mps or cpu.")] = "auto",
     pretraining: Annotated[bool, typer.Option(help="Measure a pre-training step and its data, not modules.")] = False,
-    batch: Annotated[int, typer.Option(help="Tiles of that step.")] = 8,
+    batch: Annotated[int, typer.Option(help="Tiles of that step, or samples of a task.")] = 8,
     recompute: Annotated[bool, typer.Option(help="Recompute activations in it.")] = False,
     compiled: Annotated[bool, typer.Option(help="Compile its models.")] = False,
     readers: Annotated[bool, typer.Option(help="Measure the readers of the benchmarks, on miniatures.")] = False,
+    tasks: Annotated[bool, typer.Option(help="Measure training and prediction of each downstream task.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Measure modules on this machine, a step of pre-training, or the readers of the benchmarks."""
+    """Measure modules on this machine, a step of pre-training, the readers of the benchmarks, or the tasks."""
     if readers:
         from skysense_nb.runs.bench_readers import bench_readers
 
         measured = bench_readers()
+    elif tasks:
+        from skysense_nb.runs.bench_tasks import bench_tasks
+
+        options = {"cells": cells, "batch": batch, "device": device, "precision": (precision or ["auto"])[0]}
+        measured = bench_tasks(preset or "skysense-tiny", **options)
     elif pretraining:
         from skysense_nb.runs.bench_pretraining import bench_pretraining, chosen_recipes
 

@@ -4,10 +4,10 @@ import pytest
 from torch.utils.data import Dataset
 
 from skysense_nb.pretraining.places import SyntheticPlaces
-from skysense_nb.training.sampler import EndlessSampler
 from skysense_nb.pretraining.tiles import write_tiles
 from skysense_nb.runs import bench_data as bench
 from skysense_nb.runs.bench_data import data_rate
+from skysense_nb.training.sampler import EndlessSampler
 
 PLACES = SyntheticPlaces(cells=2, s2_dates=1, s1_dates=1)
 

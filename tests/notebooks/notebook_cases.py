@@ -1,4 +1,6 @@
-"""Every notebook of the series runs, with its defaults and with one parameter changed, and its numbers are right.
+"""A notebook runs, with its defaults and with one parameter changed, and its numbers are right.
+
+Two files of tests share these cases between them, so that two processes run notebooks.
 
 A notebook may name its own change in its metadata (`{"skysense": {"changed": {"preset": "…"}}}`);
 otherwise the seed moves by one.
@@ -22,7 +24,11 @@ NOTEBOOKS = sorted((Path(__file__).resolve().parents[2] / "notebooks").glob("*.i
 TIMEOUT_S = 600
 PNG = b"\x89PNG\r\n\x1a\n"
 
-pytestmark = [pytest.mark.notebook, pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)]
+
+def each(chosen):
+    """The marks of a file of tests for the notebooks that are chosen by name."""
+    paths = [path for path in NOTEBOOKS if chosen(path.stem)]
+    return [pytest.mark.notebook, pytest.mark.parametrize("path", paths, ids=lambda path: path.stem)]
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,7 @@
 
 `samples` prepares a split of a benchmark, `frozen` keeps the features of a frozen model, `probes` ask what these are
 worth, `heads` go on top, `fine_tuning` trains them and as much of the model as a `Plan` says, `evaluation` compares
-predictions with the truth by `metrics`.
+predictions with the truth by `metrics`, `saving` writes them to disk.
 """
 
 from skysense_nb.tasks.plan import DIOR, ISAID, Plan

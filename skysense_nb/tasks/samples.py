@@ -16,8 +16,8 @@ from skysense_nb.errors import DatasetError
 from skysense_nb.runtime import mixed_seed
 from skysense_nb.sensors import SENSORS
 
-PLACE = ("id", "crs", "transform")
-"""Entries of a record that go along in lists."""
+PLACE = ("id", "crs", "transform", "grid")
+"""What goes along in lists: from the record, and the height and width of the grid that `transform` is of."""
 
 
 class TaskSamples(Dataset):
@@ -74,7 +74,8 @@ class TaskSamples(Dataset):
     def prepared(self, record: Record) -> dict[str, Any]:
         """What `to_model` makes of a record, with its id and, where it is known, its place."""
         sample = to_model(record, self.reader.entry, normalisation=self.normalisation, cells=self.cells)
-        return sample | {name: record[name] for name in PLACE if name in record} | lonlat(record)
+        known = {name: record[name] for name in PLACE if name in record}
+        return sample | known | {"grid": grid_of(record)} | lonlat(record)
 
     def moved(self, index: int, seed: int) -> dict[str, Any]:
         """A sample that is mirrored, turned and enlarged as the seed wants it."""
@@ -136,8 +137,13 @@ def lonlat(record: Record) -> dict[str, torch.Tensor]:
     """Where the middle of a record is: 1 2, degrees, under the name that models read; nothing where it is not known."""
     if not {"crs", "transform"} <= record.keys():
         return {}
-    grids = [record[name].shape[-2:] for name in ("mask", *SENSORS) if name in record]
-    height, width = grids[0] if "mask" in record else max(grids)  # whose pixels the transform means
+    height, width = grid_of(record)
     x, y = record["transform"] @ (width / 2, height / 2)
     to_degrees = Transformer.from_crs(record["crs"], "EPSG:4326", always_xy=True)
     return {"lonlat": torch.tensor([to_degrees.transform(x, y)], dtype=torch.float32)}
+
+
+def grid_of(record: Record) -> tuple[int, int]:
+    """Height and width of the grid that a record's transform is of: of its mask, or else of its finest sensor."""
+    grids = [tuple(record[name].shape[-2:]) for name in ("mask", *SENSORS) if name in record]
+    return grids[0] if "mask" in record else max(grids)

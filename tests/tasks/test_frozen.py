@@ -1,6 +1,7 @@
 """Cached features are the model's, come back from disk, and are never those of other weights or data."""
 
 import warnings
+from dataclasses import replace
 
 import pytest
 import torch
@@ -9,9 +10,12 @@ from skysense_nb.data.benchmarks import open_benchmark
 from skysense_nb.data.miniatures import write_miniature
 from skysense_nb.errors import CheckpointError, DatasetError
 from skysense_nb.models import load
-from skysense_nb.tasks.frozen import collate_frozen, freeze_features
+from skysense_nb.models.geo_context import GeoContext, GeoContextConfig, region_of
+from skysense_nb.tasks.fine_tuning import fine_tune
+from skysense_nb.tasks.frozen import collate_frozen, freeze_features, frozen
 from skysense_nb.tasks.heads.levels import levels, widths_of
 from skysense_nb.tasks.heads.masks import CellHead
+from skysense_nb.tasks.plan import Plan
 from skysense_nb.tasks.samples import EndlessSamples, TaskSamples, collate_tasks
 
 QUIET = {"progress": False}
@@ -160,3 +164,20 @@ def test_a_head_trained_on_frozen_features_reads_live_ones(model, samples):
         one, other = head(held["features"], held), head(model.eval().features(live), live)
     assert torch.allclose(one[0], other[0], atol=1e-2)
     assert head.predict(one, held)["mask"].shape == live["mask"].shape
+
+
+def test_frozen_geo_context_is_read_by_a_head_and_stays_as_it_is(samples, tmp_path):
+    model, _ = load("skysense-tiny", weights="random")
+    sizes = GeoContextConfig(regions=4, prototypes=3, width=16)
+    model.context = GeoContext(sizes, model.config.fusion.embed_dims)
+    model.config = replace(model.config, context=sizes)
+    model.context.bank.normal_()
+    model.context.region_ids[0] = region_of(samples[0]["lonlat"])[0]
+    bank, head = model.context.bank.clone(), CellHead(model.width, samples.classes)
+    assert model.width == model.config.fusion.embed_dims + 16
+    plan = Plan(train="last:0", steps=1, batch=1, moves=True, warmup=0)
+    fine_tune(model, head, samples, None, plan, tmp_path, accelerator="cpu", progress=False)
+    assert torch.equal(model.context.bank, bank)
+    assert not any(one.requires_grad for one in model.context.parameters())
+    (features,) = frozen(model, [samples[0]], ())
+    assert features["features"].context[:, -16:].abs().max() > 0

@@ -128,7 +128,7 @@ def dots_figure(
             face = "white" if (row, case) in hollow else colour
             ax.scatter(value, place, s=45, facecolors=face, edgecolors=colour, linewidths=1.5, zorder=2)
     ax.set_yticks(range(len(rows)), list(rows), fontsize=8)
-    ax.invert_yaxis()
+    ax.set_ylim(len(rows) - 0.5, -0.5)  # the first row on top, whole dots in the outer ones
     ax.set_xlabel(quantity)
     handles = [ax.scatter([], [], color=PALETTE[number % len(PALETTE)]) for number in range(len(cases))]
     ax.legend(handles, cases, fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False)

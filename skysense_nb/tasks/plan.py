@@ -69,6 +69,9 @@ class Plan:
         if min(self.steps, self.batch, self.accumulate) < 1 or self.batch % self.accumulate:
             got = f"{self.steps} steps of {self.batch} in {self.accumulate}"
             raise ParameterError.of("steps of a batch that divides into its parts", got, "Use 1 for accumulate.")
+        if not 0 <= self.warmup < self.steps:
+            got = f"{self.warmup} of {self.steps} steps"
+            raise ParameterError.of("a warm-up shorter than the training", got, "Pass warmup=0 for none.")
         if self.precision not in ("fp32", "bf16"):
             raise ParameterError.of("fp32 or bf16", repr(self.precision), "Use fp32 on a CPU.")
 

@@ -192,6 +192,7 @@ def test_published_plans_have_the_published_numbers():
     [
         ({"schedule": "cosine"}, "Expected a schedule among poly, steps, constant, got 'cosine'"),
         ({"batch": 6, "accumulate": 4}, "Expected steps of a batch that divides into its parts"),
+        ({"steps": 5}, "Expected a warm-up shorter than the training, got 10 of 5 steps"),
         ({"precision": "fp16"}, "Expected fp32 or bf16, got 'fp16'"),
     ],
 )

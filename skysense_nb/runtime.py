@@ -77,6 +77,28 @@ def peak_memory_mib(device: torch.device | None = None) -> dict[str, float]:
 
 
 @contextlib.contextmanager
+def evaluation_mode(*modules: torch.nn.Module | None) -> Iterator[None]:
+    """Puts modules into evaluation mode, and afterwards every part back into the mode it was in: a frozen encoder may
+    rest in a training model.
+
+    Example:
+        >>> layer = torch.nn.Dropout()
+        >>> with evaluation_mode(layer):
+        ...     inside = layer.training
+        >>> inside, layer.training
+        (False, True)
+    """
+    modes = {part: part.training for module in modules if module is not None for part in module.modules()}
+    try:
+        for part in modes:
+            part.training = False
+        yield
+    finally:
+        for part, training in modes.items():
+            part.training = training
+
+
+@contextlib.contextmanager
 def explain_out_of_memory(next_step: str) -> Iterator[None]:
     """Turns the allocator's error into one sentence that says what would fit."""
     try:

@@ -14,7 +14,7 @@ from skysense_nb.models.features import Features
 from skysense_nb.models.fusion import FusionTransformer
 from skysense_nb.models.geo_context import GeoContext
 from skysense_nb.models.samples import check_grid, check_sample, put_back, take, validity
-from skysense_nb.runtime import explain_out_of_memory
+from skysense_nb.runtime import evaluation_mode, explain_out_of_memory
 from skysense_nb.sensors import DAYS_IN_TABLE, SENSORS
 
 if TYPE_CHECKING:
@@ -191,13 +191,8 @@ class MultiModalModel(nn.Module, ABC):
         sample = scene.sky.to_sample(hr_bands=self.channels("hr"))
         height, width = next(sample[name].shape[-2:] for name in self.modalities if name in sample)
         fix = f"Cut the scene ({height} × {width} pixels) in half or more, or load the model with dtype=torch.bfloat16."
-        modes = {part: part.training for part in self.modules()}  # a frozen encoder may rest in a training model
-        try:
-            with explain_out_of_memory(fix), torch.inference_mode():
-                features = self.eval().features(sample)
-        finally:
-            for part, training in modes.items():
-                part.training = training
+        with explain_out_of_memory(fix), evaluation_mode(self), torch.inference_mode():
+            features = self.features(sample)
         return scene.sky.to_map(features.richest[0].float().cpu().numpy(), model=self.provenance)
 
 

@@ -13,7 +13,7 @@ from tqdm.auto import tqdm
 
 from skysense_nb.models.features import Features
 from skysense_nb.models.multimodal import MultiModalModel
-from skysense_nb.runtime import explain_out_of_memory
+from skysense_nb.runtime import evaluation_mode, explain_out_of_memory
 from skysense_nb.tasks.frozen import FrozenSamples, collate_frozen
 from skysense_nb.tasks.heads.head import Batch, Head, Prediction
 from skysense_nb.tasks.samples import collate_tasks
@@ -47,25 +47,21 @@ def evaluate(
 def predictions(
     model: MultiModalModel | None, head: Head, samples: Dataset, batch: int = 8, progress: bool = False
 ) -> Iterator[tuple[Prediction, Batch]]:
-    """Predictions of batches in the order of the samples, each with the batch it is of; modes are left as they were.
+    """Predictions of batches in the order of the samples, each with the batch it is of.
+
+    Modes of model and head, and whether gradients are recorded, are as they were whenever a pair is handed out.
 
     Raises:
         EnvironmentProblem: Not enough memory; it says what would fit.
     """
-    modes = {part: part.training for owner in (model, head) if owner is not None for part in owner.modules()}
     collate = collate_frozen if isinstance(samples, FrozenSamples) else collate_tasks
     loader = DataLoader(samples, batch, collate_fn=collate)
     fix = f"Use batch={max(1, batch // 2)}, or smaller images."
-    try:
-        for part in modes:
-            part.training = False
-        for loaded in tqdm(loader, desc="predictions", disable=not progress, leave=False):
-            moved = to_device(loaded, device_of(head))
-            with explain_out_of_memory(fix), torch.no_grad():
-                yield head.predict(head(features_of(model, moved), moved), moved), moved
-    finally:
-        for part, training in modes.items():
-            part.training = training
+    for loaded in tqdm(loader, desc="predictions", disable=not progress, leave=False):
+        moved = to_device(loaded, device_of(head))
+        with explain_out_of_memory(fix), evaluation_mode(model, head), torch.no_grad():
+            predicted = head.predict(head(features_of(model, moved), moved), moved)
+        yield predicted, moved
 
 
 def features_of(model: MultiModalModel | None, batch: Batch) -> Features:

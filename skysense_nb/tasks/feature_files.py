@@ -44,17 +44,22 @@ def cache_key(model: MultiModalModel, samples: TaskSamples, maps: Sequence[str])
     for name, tensor in model.state_dict().items():
         digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}".encode())
         digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
-    reader = samples.reader
+    layers = [samples]  # such as samples of windows of a reader
+    while hasattr(layers[-1], "reader"):
+        layers.append(layers[-1].reader)
+    reader = layers[-1]
     for item in reader.items:
         for path in reader.files(item):
             told = path.stat()
             digest.update(f"{reader.root.name(path)} {told.st_size} {told.st_mtime_ns}".encode())
-    named = vars(reader) | {"class_names": reader.class_names}  # which a reader may look up late
-    options = {name: value for name, value in named.items() if isinstance(value, str | int | float | tuple)}
-    prepared = {name: value for name, value in vars(samples).items() if name != "reader"}
-    digest.update(repr((type(model).__name__, model.config, type(reader).__name__, sorted(options.items()))).encode())
-    digest.update(repr((type(samples).__name__, sorted(prepared.items()), sorted(maps))).encode())
+    digest.update(repr((type(model).__name__, model.config, sorted(maps), list(map(settings, layers)))).encode())
     return f"{reader.name}-{reader.split}-{digest.hexdigest()[:16]}"
+
+
+def settings(layer: object) -> tuple[str, list[tuple[str, Any]]]:
+    """Type and plain values of samples, windows or a reader; names of classes are looked up late, and no setting."""
+    plain = {name: value for name, value in vars(layer).items() if isinstance(value, str | int | float | tuple)}
+    return type(layer).__name__, sorted((name, value) for name, value in plain.items() if name != "class_names")
 
 
 def write_item(path: Path, item: Frozen) -> None:

@@ -13,8 +13,10 @@ from torch.utils.data import Dataset
 from tqdm.auto import tqdm
 
 from skysense_nb.data.benchmarks.samples import TARGETS
+from skysense_nb.errors import SampleError
 from skysense_nb.models.features import Features
 from skysense_nb.models.multimodal import MultiModalModel
+from skysense_nb.runtime import evaluation_mode, explain_out_of_memory
 from skysense_nb.sensors import SENSORS
 from skysense_nb.tasks.feature_files import Frozen, StoredFeatures, cache_key, write_item
 from skysense_nb.tasks.heads.head import Batch
@@ -73,7 +75,7 @@ def freeze_features(
         progress: Whether to show a bar.
 
     Raises:
-        CheckpointError: A damaged file in the cache.
+        EnvironmentProblem: Not enough memory; it says what would fit.
     """
     home = None if folder is None else Path(folder) / cache_key(model, samples, maps)
     paths = [] if home is None else [home / f"{number:06d}.safetensors" for number in range(len(samples))]
@@ -98,18 +100,16 @@ def frozen(model: MultiModalModel, loaded: Sequence[dict[str, Any]], maps: Seque
     groups = defaultdict(list)
     for place, sample in enumerate(loaded):
         groups[tuple(sample[name].shape[2:] for name in SENSORS if name in sample)].append(place)
-    modes = {part: part.training for part in model.modules()}
-    model.eval()
     found: dict[int, Frozen] = {}
+    fix = f"Use batch={max(1, len(loaded) // 2)}, or smaller images; what is in the cache stays."
     for places in groups.values():
         batch = collate_tasks([loaded[place] for place in places])
-        features = model.features(batch)
+        with explain_out_of_memory(fix), evaluation_mode(model):
+            features = model.features(batch)
         for row, place in enumerate(places):
             finest = next(name for name in SENSORS if name in loaded[place])
             item = {"features": row_of(features, row, maps), "size": tuple(loaded[place][finest].shape[-2:])}
             found[place] = item | {name: loaded[place][name] for name in ("id", *TARGETS) if name in loaded[place]}
-    for part, training in modes.items():
-        part.training = training
     return [found[place] for place in range(len(loaded))]
 
 
@@ -136,7 +136,14 @@ def collate_frozen(items: Sequence[Frozen]) -> Batch:
 
 
 def together(rows: Sequence[Features]) -> Features:
-    """Features of several samples as one batch."""
+    """Features of several samples as one batch.
+
+    Raises:
+        SampleError: Samples of different sizes.
+    """
+    if len(sizes := {tuple(row.fused.shape[-2:]) for row in rows}) > 1:
+        got = f"{sorted(sizes)} ground cells"
+        raise SampleError.of("features of samples of one size", got, "Pass cells=(…, …) to TaskSamples.")
     sensors = [name for name in SENSORS if any(name in row.maps for row in rows)]
     maps, valid, dates = {}, [], []
     for name in dict.fromkeys(name for row in rows for name, _ in row.token_dates):

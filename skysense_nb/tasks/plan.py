@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from skysense_nb.errors import ParameterError
@@ -63,6 +64,8 @@ class Plan:
     seed: int = 0
 
     def __post_init__(self) -> None:
+        if not re.fullmatch(r"head|full|last:\d+|lora:[1-9]\d*", self.train):
+            raise ParameterError.of("train of head, last:n, full or lora:r", repr(self.train), "Choose one of these.")
         if self.schedule not in SCHEDULES:
             expected = f"a schedule among {', '.join(SCHEDULES)}"
             raise ParameterError.of(expected, repr(self.schedule), "Choose one of these.")

@@ -190,6 +190,7 @@ def test_published_plans_have_the_published_numbers():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
+        ({"train": "lora"}, "Expected train of head, last:n, full or lora:r, got 'lora'"),
         ({"schedule": "cosine"}, "Expected a schedule among poly, steps, constant, got 'cosine'"),
         ({"batch": 6, "accumulate": 4}, "Expected steps of a batch that divides into its parts"),
         ({"steps": 5}, "Expected a warm-up shorter than the training, got 10 of 5 steps"),

@@ -8,15 +8,18 @@ import torch
 
 from skysense_nb.data.benchmarks import open_benchmark
 from skysense_nb.data.miniatures import write_miniature
-from skysense_nb.errors import CheckpointError, DatasetError
+from skysense_nb.errors import CheckpointError, DatasetError, SampleError
 from skysense_nb.models import load
 from skysense_nb.models.geo_context import GeoContext, GeoContextConfig, region_of
+from skysense_nb.tasks.evaluation import predictions
+from skysense_nb.tasks.feature_files import cache_key
 from skysense_nb.tasks.fine_tuning import fine_tune
 from skysense_nb.tasks.frozen import collate_frozen, freeze_features, frozen
 from skysense_nb.tasks.heads.levels import levels, widths_of
 from skysense_nb.tasks.heads.masks import CellHead
 from skysense_nb.tasks.plan import Plan
 from skysense_nb.tasks.samples import EndlessSamples, TaskSamples, collate_tasks
+from skysense_nb.tasks.windows import Windows
 
 QUIET = {"progress": False}
 
@@ -181,3 +184,30 @@ def test_frozen_geo_context_is_read_by_a_head_and_stays_as_it_is(samples, tmp_pa
     assert not any(one.requires_grad for one in model.context.parameters())
     (features,) = frozen(model, [samples[0]], ())
     assert features["features"].context[:, -16:].abs().max() > 0
+
+
+def test_windows_of_a_reader_have_a_cache_of_their_own(model, samples, tmp_path):
+    def keys(*sides):
+        return {cache_key(model, TaskSamples(Windows(samples.reader, side), ("s2",)), ()) for side in sides}
+
+    assert len(keys(16, 32) | {cache_key(model, TaskSamples(samples.reader, ("s2",)), ())}) == 3
+    assert keys(16) == keys(16)
+    cut = TaskSamples(Windows(samples.reader, 16), ("s2",))
+    held = freeze_features(model, cut, folder=tmp_path, **QUIET)
+    assert len(held) == 4 * len(samples)
+    assert held[0]["features"].fused.shape[-2:] == (16, 16)
+
+
+def test_features_of_different_sizes_make_no_batch(model, samples):
+    small = TaskSamples(samples.reader, samples.sensors, cells=(8, 8))
+    items = [freeze_features(model, one, **QUIET)[0] for one in (samples, small)]
+    with pytest.raises(SampleError, match=r"got \[\(8, 8\), \(32, 32\)\] ground cells"):
+        collate_frozen(items)
+
+
+def test_whoever_reads_predictions_has_gradients_and_modes_as_before(model, samples):
+    head = CellHead(model.width, samples.classes)
+    head.train(), model.train()
+    for _ in predictions(model, head, samples, batch=1):
+        assert torch.is_grad_enabled()
+        assert head.training and model.training

@@ -11,7 +11,6 @@ from torch import Tensor
 from skysense_nb.errors import ParameterError, SampleError
 from skysense_nb.models.features import Features
 from skysense_nb.models.multimodal import MultiModalModel
-from skysense_nb.sensors import SENSORS
 
 FUSED = "fused"
 SCALES = {True: (8.0, 4.0, 2.0, 1.0), False: (1.0, 0.5, 0.25, 0.125)}
@@ -118,8 +117,3 @@ def total(widths: Mapping[str, Sequence[int]]) -> list[int]:
         [40, 72, 136, 264]
     """
     return [sum(level) for level in zip(*widths.values(), strict=True)]
-
-
-def sensors_of(widths: Mapping[str, Sequence[int]]) -> list[str]:
-    """The sensors among the sources."""
-    return [name for name in widths if name in SENSORS]

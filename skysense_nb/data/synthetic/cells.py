@@ -40,11 +40,16 @@ def node(terrain: Terrain, i: np.ndarray, j: np.ndarray) -> np.ndarray:
     return CELL_M * (np.stack([i, j], -1) + shift.reshape(*i.shape, 2))
 
 
-def bend(knots: np.ndarray, t: np.ndarray) -> np.ndarray:
-    """Catmull-Rom curve through the two middle knots of four (4, 2) at t in 0…1, shape (…, 2)."""
-    a, b, c, d = knots
-    t = np.asarray(t, float)[..., None]
-    return b + 0.5 * t * (c - a + t * (2 * a - 5 * b + 4 * c - d + t * (3 * (b - c) + d - a)))
+def bends(knots: np.ndarray) -> np.ndarray:
+    """Catmull-Rom curves through the two middle of four knots (4, curves, 2), as cubics (4, curves, 2, 1) for `bend`."""
+    a, b, c, d = knots[..., None]
+    return np.stack([b, c - a, 2 * a - 5 * b + 4 * c - d, 3 * (b - c) + d - a])
+
+
+def bend(cubics: np.ndarray, t: np.ndarray) -> np.ndarray:
+    """Points (curves, 2, N) of curves at t in 0…1, (N,) or (curves, 1, N)."""
+    start, first, second, third = cubics
+    return start + 0.5 * t * (first + t * (second + t * third))
 
 
 @dataclass(frozen=True)
@@ -84,32 +89,39 @@ class Cell:
             self.dice.number("sway", 0, 6),
         )
 
+    @cached_property
+    def sides(self) -> np.ndarray:
+        """Cubics of the south, north, west and east side, from west to east and from south to north."""
+        return bends(np.concatenate([self.knots[1:3].swapaxes(0, 1), self.knots[:, 1:3]], axis=1))
+
     def south_side(self, t: np.ndarray) -> np.ndarray:
-        """Points of the lower side, from west to east."""
-        return bend(self.knots[1], t)
+        """Points (N, 2) of the lower side, from west to east."""
+        return bend(self.sides[:, :1], t)[0].T
 
     def west_side(self, t: np.ndarray) -> np.ndarray:
-        """Points of the left side, from south to north."""
-        return bend(self.knots[:, 1], t)
+        """Points (N, 2) of the left side, from south to north."""
+        return bend(self.sides[:, 2:3], t)[0].T
 
     def at(self, u: np.ndarray, v: np.ndarray) -> np.ndarray:
         """Easting and northing of inner coordinates, shape (…, 2)."""
         u, v = np.broadcast_arrays(np.asarray(u, float), np.asarray(v, float))
+        shape, u, v = u.shape, u.ravel(), v.ravel()
         quiet = np.clip(np.sin(np.pi * u), 0, 1) * np.clip(np.sin(np.pi * v), 0, 1)  # nothing moves on the sides
         sway_u, sway_v, phase = self.sway
         u, v = u + quiet * sway_u * np.sin(5 * v + phase), v + quiet * sway_v * np.sin(5 * u + 2 * phase)
-        across, up = u[..., None], v[..., None]
-        south, north = bend(self.knots[1], u), bend(self.knots[2], u)
-        west, east = bend(self.knots[:, 1], v), bend(self.knots[:, 2], v)
-        (a, b), (c, d) = self.knots[1, 1:3], self.knots[2, 1:3]
-        flat = (1 - up) * ((1 - across) * a + across * b) + up * ((1 - across) * c + across * d)
-        return (1 - up) * south + up * north + (1 - across) * west + across * east - flat
+        south, north, west, east = bend(self.sides, np.stack([u, u, v, v])[:, None])
+        (a, b), (c, d) = self.knots[1:3, 1:3, :, None]
+        flat = (1 - v) * ((1 - u) * a + u * b) + v * ((1 - u) * c + u * d)
+        points = (1 - v) * south + v * north + (1 - u) * west + u * east - flat
+        return np.ascontiguousarray(points.T).reshape(*shape, 2)
 
     def heading(self, u: np.ndarray, v: np.ndarray, along: str = "u") -> np.ndarray:
         """Direction of growing u (or v) in radians from east, counter-clockwise."""
         step = 0.01
         du, dv = (step, 0) if along == "u" else (0, step)
-        ahead = self.at(np.asarray(u) + du, np.asarray(v) + dv) - self.at(u, v)
+        u, v = np.broadcast_arrays(np.asarray(u, float), np.asarray(v, float))
+        here, there = self.at(np.stack([u, u + du]), np.stack([v, v + dv]))
+        ahead = there - here
         return np.arctan2(ahead[..., 1], ahead[..., 0])
 
     @cached_property
@@ -144,8 +156,8 @@ def kinds_of(terrain: Terrain, i: np.ndarray, j: np.ndarray) -> tuple[np.ndarray
     """
     corners = [node(terrain, i + di, j + dj) for di in (0, 1) for dj in (0, 1)]
     middle = np.mean(corners, axis=0)
-    heights = np.stack([terrain.height(*(0.7 * corner + 0.3 * middle).T) for corner in corners])
-    heights = np.concatenate([heights, terrain.height(*middle.T)[None]])
+    spots = np.stack([*(0.7 * corner + 0.3 * middle for corner in corners), middle])
+    heights = terrain.height(spots[..., 0], spots[..., 1])
     biome = biome_ids(terrain.seed, *geographic(terrain.zone, *middle.T))
     dice = Dice.of(terrain.seed, "use", terrain.zone, i, j)
     kind = np.zeros(len(i), int)

@@ -82,13 +82,13 @@ def plan_of_cell(cell: Cell) -> Plan:
     page = Sheet(cell)
     DRAW[cell.kind](page)
     draw_roads(page)
-    facts = np.concatenate(page.facts)
+    facts = np.concatenate(page.facts, dtype=FACTS)
     polygons = np.concatenate([shapes for shapes, _ in page.shapes])
     rows = np.concatenate([rows for _, rows in page.shapes])
     dry = on_dry_ground(facts[rows], cell.terrain)
     marks = [shapes for shapes, _ in page.marks] or [np.array([], object)]
     codes = [np.full(len(shapes), code) for shapes, code in page.marks] or [np.array([], int)]
-    slots = np.concatenate([np.zeros(0, SLOT), *page.slots])
+    slots = np.concatenate([np.zeros(0, SLOT), *page.slots], dtype=SLOT)
     slots = slots[on_dry_ground(slots, cell.terrain)]
     return Plan(facts, polygons[dry], rows[dry], np.concatenate(marks), np.concatenate(codes), slots)
 
@@ -108,7 +108,7 @@ def plan_of(terrain: Terrain, window: Window) -> Plan:
     """All drawings that may reach into a window, painted in one order that does not depend on the window."""
     plans = [plan_of_cell(cell) for cell in cells_near(terrain, window.left, window.bottom, window.right, window.top)]
     starts = np.cumsum([0, *(len(plan.facts) for plan in plans)])
-    facts = np.concatenate([np.zeros(0, FACTS), *(plan.facts for plan in plans)])
+    facts = np.concatenate([np.zeros(0, FACTS), *(plan.facts for plan in plans)], dtype=FACTS)
     own = np.repeat(starts[:-1], [len(plan.facts) for plan in plans])
     facts["parent"] = np.where(facts["parent"] >= 0, facts["parent"] + own, -1)
     rows = np.concatenate([plan.rows + start for plan, start in zip(plans, starts[:-1], strict=True)])

@@ -10,6 +10,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from scipy.special import ndtri
@@ -17,6 +18,7 @@ from scipy.special import ndtri
 GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 FACTORS = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
 SHIFTS = np.uint64(30), np.uint64(27), np.uint64(31)
+WORD = 2**64 - 1
 
 Key = int | str | np.ndarray
 
@@ -28,12 +30,34 @@ def mix(bits: np.ndarray) -> np.ndarray:
     return bits ^ (bits >> SHIFTS[2])
 
 
+def mix_one(bits: int) -> int:
+    """`mix` of a single word; most throws are single, and arrays of one number are slow."""
+    bits = ((bits ^ (bits >> 30)) * 0xBF58476D1CE4E5B9) & WORD
+    bits = ((bits ^ (bits >> 27)) * 0x94D049BB133111EB) & WORD
+    return bits ^ (bits >> 31)
+
+
+@lru_cache(maxsize=4096)
+def word_of_name(name: str) -> int:
+    """The word of a name."""
+    return zlib.crc32(name.encode())
+
+
+def single(key: Key) -> int | None:
+    """The word of a name, an integer or an array of one; None for other arrays."""
+    if isinstance(key, str):
+        return word_of_name(key)
+    if isinstance(key, np.ndarray):
+        return int(key.item()) & WORD if key.shape in ((), (1,)) else None
+    return int(key) & WORD
+
+
 def as_bits(key: Key) -> np.ndarray:
     """Reads a name, an integer (negative too) or an array of integers as 64-bit words."""
-    if isinstance(key, str):
-        key = zlib.crc32(key.encode())
-    array = np.atleast_1d(np.asarray(key))
-    return array if array.dtype == np.uint64 else array.astype(np.int64).view(np.uint64)
+    word = single(key)
+    if word is not None:
+        return np.array([word], np.uint64)
+    return key if key.dtype == np.uint64 else key.astype(np.int64).view(np.uint64)
 
 
 def hashed(*keys: Key) -> np.ndarray:
@@ -43,8 +67,13 @@ def hashed(*keys: Key) -> np.ndarray:
         >>> hashed(7, "road", np.arange(3)).shape
         (3,)
     """
-    bits = as_bits(0)
-    for key in keys:
+    words = [single(key) for key in keys]
+    alone = words.index(None) if None in words else len(words)
+    word = 0
+    for one in words[:alone]:
+        word = mix_one(((word ^ one) + 0x9E3779B97F4A7C15) & WORD)
+    bits = np.array([word], np.uint64)
+    for key in keys[alone:]:
         bits = mix((bits ^ as_bits(key)) + GOLDEN)
     return bits
 

@@ -31,12 +31,11 @@ def gradient_noise(key: Key, x: np.ndarray, y: np.ndarray, wavelength: float) ->
     column, row = column.astype(np.int64), row.astype(np.int64)
     across, up = fade(x), fade(y)
 
-    def slope(right: int, above: int) -> np.ndarray:
-        angle = 2 * np.pi * unit(hashed(key, column + right, row + above)).reshape(x.shape)
-        return np.cos(angle) * (x - right) + np.sin(angle) * (y - above)
-
-    low = slope(0, 0) * (1 - across) + slope(1, 0) * across
-    high = slope(0, 1) * (1 - across) + slope(1, 1) * across
+    corners = tuple(np.array(steps).reshape(4, *[1] * x.ndim) for steps in ((0, 1, 0, 1), (0, 0, 1, 1)))
+    angle = 2 * np.pi * unit(hashed(key, column + corners[0], row + corners[1]))
+    slopes = np.cos(angle) * (x - corners[0]) + np.sin(angle) * (y - corners[1])
+    low = slopes[0] * (1 - across) + slopes[1] * across
+    high = slopes[2] * (1 - across) + slopes[3] * across
     return low * (1 - up) + high * up
 
 

@@ -35,13 +35,11 @@ class Terrain:
 
     def river(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
         """Distance to the middle of the nearest river in metres, near it exact to a few per cent."""
-        key = self.key("river")
-
-        def field(east: float, north: float) -> np.ndarray:
-            return fractal_noise(key, np.asarray(x) + east, np.asarray(y) + north, 9_000, 4)
-
-        here = field(0, 0)
-        slope = np.hypot(field(10, 0) - here, field(0, 10) - here) / 10
+        x, y = np.asarray(x, float), np.asarray(y, float)
+        here, east, north = fractal_noise(
+            self.key("river"), np.stack([x, x + 10, x]), np.stack([y, y, y + 10]), 9_000, 4
+        )
+        slope = np.hypot(east - here, north - here) / 10
         return np.abs(here) / np.maximum(slope, 5e-5)
 
     def river_half_width(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:

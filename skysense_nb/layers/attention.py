@@ -25,32 +25,39 @@ class Attention(nn.Module):
         self.out_proj = nn.Linear(width, width)
         nn.init.xavier_uniform_(self.in_proj_weight)
 
-    def project(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Queries, keys and values, each B heads N d, of tokens `x` (B N D)."""
-        batch, count, width = x.shape
-        qkv = F.linear(x, self.in_proj_weight, self.in_proj_bias)
-        q, k, v = qkv.view(batch, count, 3, self.heads, width // self.heads).permute(2, 0, 3, 1, 4)
-        return q, k, v
+    def project(self, x: Tensor, first: bool = False) -> tuple[Tensor, Tensor, Tensor]:
+        """Queries, keys and values, each B heads N d, of tokens `x` (B N D); with `first` only its queries."""
+        width = x.shape[-1]
+        if not first:
+            return self.by_head(F.linear(x, self.in_proj_weight, self.in_proj_bias), 3)
+        weights, biases = (part.split((width, 2 * width)) for part in (self.in_proj_weight, self.in_proj_bias))
+        (q,) = self.by_head(F.linear(x[:, :1], weights[0], biases[0]), 1)
+        return q, *self.by_head(F.linear(x, weights[1], biases[1]), 2)
 
-    def forward(self, x: Tensor, valid: Tensor | None = None) -> Tensor:
+    def by_head(self, projected: Tensor, parts: int) -> tuple[Tensor, ...]:
+        """B N (parts · D) as `parts` tensors B heads N d."""
+        return tuple(projected.unflatten(-1, (parts, self.heads, -1)).permute(2, 0, 3, 1, 4))
+
+    def forward(self, x: Tensor, valid: Tensor | None = None, first: bool = False) -> Tensor:
         """Lets every token read from the valid ones.
 
         Args:
             x: Tokens, B N D.
             valid: B N bool, False for tokens nobody may read. At least one per row must be True.
+            first: Only the first token reads.
 
         Returns:
-            B N D.
+            B N D, or B 1 D.
         """
-        q, k, v = self.project(x)
+        q, k, v = self.project(x, first)
         mask = None if valid is None else valid[:, None, None, :]  # B 1 1 N
         out = F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
         return self.out_proj(out.transpose(1, 2).flatten(2))  # B N D
 
     def weights_of_first(self, x: Tensor, valid: Tensor | None = None) -> Tensor:
         """How much the first token reads from each token: B N, mean over heads, rows sum to one."""
-        q, k, _ = self.project(x)
-        logits = (q[:, :, :1] @ k.transpose(-2, -1)).squeeze(2).float() * q.shape[-1] ** -0.5  # B heads N
+        q, k, _ = self.project(x, first=True)
+        logits = (q @ k.transpose(-2, -1)).squeeze(2).float() * q.shape[-1] ** -0.5  # B heads N
         if valid is not None:
             logits = logits.masked_fill(~valid[:, None, :], float("-inf"))
         return logits.softmax(-1).mean(1)

@@ -30,7 +30,7 @@ def drop_path_rates(highest: float, depth: int) -> list[float]:
     return [highest * index / max(depth - 1, 1) for index in range(depth)]
 
 
-def run_block(block: nn.Module, *inputs: Tensor | None, recompute: bool) -> Tensor:
+def run_block(block: nn.Module, *inputs: Tensor | bool | None, recompute: bool) -> Tensor:
     """Calls a block, recomputing its activations in the backward pass if asked (less memory, more time)."""
     if recompute and torch.is_grad_enabled():
         return checkpoint(block, *inputs, use_reentrant=False)

@@ -60,11 +60,12 @@ class FusionTransformer(nn.Module):
             N D, or N T D when the configuration reads out the tokens instead of the extra one.
         """
         x, valid = self.prepend(tokens, valid)
-        for layer in self.layers:
-            x = run_block(layer, x, valid, recompute=self.recompute)
-        if not self.config.with_cls_token:
-            return x
-        return x[:, 0] if self.config.output_cls_token else x[:, 1:]
+        first = self.config.with_cls_token and self.config.output_cls_token
+        for number, layer in enumerate(self.layers, 1):  # of the last block nothing but the extra token is needed
+            x = run_block(layer, x, valid, first and number == len(self.layers), recompute=self.recompute)
+        if first:
+            return x[:, 0]
+        return x[:, 1:] if self.config.with_cls_token else x
 
     def prepend(self, tokens: Tensor, valid: Tensor | None) -> tuple[Tensor, Tensor | None]:
         """Projected tokens with the extra token in front, N 1+T D, and the matching validity."""

@@ -48,8 +48,10 @@ class TransformerLayer(nn.Module):
         self.ffn = FeedForward(width, ratio)
         self.drop_path = DropPath(drop)
 
-    def forward(self, x: Tensor, valid: Tensor | None = None) -> Tensor:
-        x = x + self.drop_path(self.attn["attn"](self.ln1(x), valid))
+    def forward(self, x: Tensor, valid: Tensor | None = None, first: bool = False) -> Tensor:
+        """Tokens B N D after the block; with `first` the first alone, B 1 D, which still reads them all."""
+        read = self.attn["attn"](self.ln1(x), valid, first)
+        x = (x[:, :1] if first else x) + self.drop_path(read)
         return x + self.drop_path(self.ffn(self.ln2(x)))
 
 

@@ -14,6 +14,7 @@ def test_equals_torch_multihead_attention():
     expected, weights = theirs(x, x, x, key_padding_mask=~valid)
     assert torch.allclose(ours(x, valid), expected, atol=1e-6)
     assert torch.allclose(ours.weights_of_first(x, valid), weights[:, 0], atol=1e-6)
+    assert torch.allclose(ours(x, valid, first=True), expected[:, :1], atol=1e-6)
 
 
 def test_invalid_tokens_change_nothing():

@@ -235,7 +235,10 @@ def fetch_command(
     split: Annotated[str, typer.Option(help="Which split to verify.")] = "train",
     seed: Annotated[int, typer.Option(help="Of the miniature.")] = 0,
     places: Annotated[
-        int | None, typer.Option(help="Samples of the miniature to train on, each of another place; none: a few.")
+        int | None,
+        typer.Option(
+            help="Places to train on; dior, dior_r and fair1m: up to three images of each; none: a few samples."
+        ),
     ] = None,
 ) -> None:
     """Make a miniature of a benchmark, unpack or verify a real copy, or say where to get it."""

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from skysense_nb.data.benchmarks.reader import IGNORED, Reader, Record
-from skysense_nb.data.catalog import Benchmark
 from skysense_nb.errors import ParameterError
 from skysense_nb.sensors import SENSORS
+from skysense_nb.tasks.reader_layer import ReaderLayer
 
 
-class Windows:
+class Windows(ReaderLayer):
     """A reader whose records are cut into windows side by side.
 
     Where windows do not fit, the last ones of a row or column begin earlier; what another window already has is
@@ -26,8 +26,9 @@ class Windows:
         torch.Size([2, 3, 256, 256])
     """
 
-    def __init__(self, reader: Reader, side: int) -> None:
-        self.reader, self.side = reader, side
+    def __init__(self, reader: Reader | ReaderLayer, side: int) -> None:
+        super().__init__(reader)
+        self.side = side
         self.places = [
             (number, top, left)
             for number in range(len(reader))
@@ -36,16 +37,6 @@ class Windows:
 
     def __len__(self) -> int:
         return len(self.places)
-
-    @property
-    def entry(self) -> Benchmark:
-        """Of the catalogue."""
-        return self.reader.entry
-
-    @property
-    def class_names(self) -> tuple[str, ...]:
-        """In the order of ids."""
-        return self.reader.class_names
 
     def __getitem__(self, index: int) -> Record:
         number, top, left = self.places[index]

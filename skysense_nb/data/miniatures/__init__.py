@@ -1,9 +1,9 @@
 """Small synthetic copies of the benchmarks, laid out on disk exactly as the real ones.
 
 They are for learning the path from files to scores where the data cannot be had, and for tests: every quirk of the
-real files is in them. Asked for a number of places they are something to train and test heads on instead: that many
-samples, each of another place, with enough of every class. What is on the pictures is the synthetic world, so no score
-on them means anything about real ones.
+real files is in them. Asked for a number of places they are something to train and test heads on instead: samples of
+that many places, with enough of every class. What is on the pictures is the synthetic world, so no score on them means
+anything about real ones.
 """
 
 from __future__ import annotations
@@ -48,7 +48,8 @@ def write_miniature(name: str, folder: str | Path, seed: int = 0, places: int | 
         seed: Of the synthetic world; with `places`, of the draw of places in the world of the bundled weights, on
             ground whose labels these were not trained with.
         places: None: a few samples with every quirk of the files. A number, at least 4: so many samples of all splits
-            together, each of another place, to train and test heads on. No place is in two splits.
+            together, each of another place, to train and test heads on; where boxes are the truth, up to three of each
+            place. No place is in two splits.
 
     Returns:
         What a reader must find: a record per id, of all splits; up to about 1 MB for each.

@@ -12,7 +12,7 @@ import torch
 from skysense_nb.data.benchmarks.reader import UNKNOWN_DATE, Record
 from skysense_nb.data.catalog import benchmark
 from skysense_nb.data.miniatures.places import aerial, box_corners, clockwise, place, save_jpeg, split_of
-from skysense_nb.data.miniatures.sights import aerial_scenes, named_boxes, objects
+from skysense_nb.data.miniatures.sights import aerial_scenes, by_place, named_boxes, objects
 from skysense_nb.data.synthetic.classes import AIRPLANE, SHIP, SPORTS_FIELD, STORAGE_TANK, VEHICLE
 
 SIDE = 800
@@ -43,7 +43,7 @@ DRAWN = {
 KINDS = ("airfield", "harbour", "industry", "city", "village")
 """Of places to learn from."""
 
-SURVEY_M = 320
+SURVEY_M, SCENES_PER_PLACE = 320, 3
 
 TENNIS_M = 50
 """Sports fields up to this length are tennis courts."""
@@ -60,7 +60,7 @@ def write_dior(folder: Path, seed: int, places: int | None = None) -> dict[str, 
     Args:
         folder: Where to.
         seed: Of the world, or of the draw of places.
-        places: Images of 256 × 256 pixels to learn from, each of another place, instead of six.
+        places: Places to learn from, with up to three images of 256 × 256 pixels each, instead of six images.
     """
     truth = {}
     for number, image, names, corners in write(folder, seed, places):
@@ -75,7 +75,7 @@ def write_dior_r(folder: Path, seed: int, places: int | None = None) -> dict[str
     Args:
         folder: Where to.
         seed: Of the world, or of the draw of places.
-        places: Images of 256 × 256 pixels to learn from, each of another place, instead of six.
+        places: Places to learn from, with up to three images of 256 × 256 pixels each, instead of six images.
     """
     truth = {}
     for number, image, names, corners in write(folder, seed, places):
@@ -114,9 +114,10 @@ def six_images(seed: int) -> Iterator[Image]:
 
 
 def new_images(seed: int, count: int) -> Iterator[Image]:
-    """One image per place, numbered as the official ones: those for testing come after all others."""
+    """Images of places, numbered as the official ones: those for testing come after all others."""
     following = {"trainval": 1, "test": FIRST_FOR_TESTING}
-    for turn, (_, scene) in enumerate(aerial_scenes(KINDS, seed, count, objects(name_of), SURVEY_M)):
+    drawn = aerial_scenes(KINDS, seed, count, objects(name_of), SURVEY_M, scenes_per_place=SCENES_PER_PLACE)
+    for turn, scene in by_place(drawn):
         split = split_of(turn, len(KINDS))
         row = "test" if split == "test" else "trainval"
         number, following[row] = f"{following[row]:05d}", following[row] + 1

@@ -14,7 +14,7 @@ from skysense_nb.data.benchmarks.reader import UNKNOWN_DATE, Record
 from skysense_nb.data.catalog import benchmark
 from skysense_nb.data.miniatures.boxes_dior import add
 from skysense_nb.data.miniatures.places import aerial, box_corners, clockwise, place, spread
-from skysense_nb.data.miniatures.sights import aerial_scenes, named_boxes
+from skysense_nb.data.miniatures.sights import aerial_scenes, by_place, named_boxes
 from skysense_nb.data.miniatures.sights import objects as sight_of
 from skysense_nb.data.synthetic.classes import AIRPLANE, SHIP, SPORTS_FIELD, STORAGE_TANK, VEHICLE
 
@@ -38,7 +38,7 @@ KINDS = {
 PLACE_KINDS = ("airfield", "harbour", "industry", "city", "village")
 """Of places to learn from."""
 
-SURVEY_M = 320
+SURVEY_M, SCENES_PER_PLACE = 320, 3
 
 ENDS = {"part1": 0.3, "part2": 0.6, "validation": 0.85, "test": 1.0}
 """Upper ends of the shares of places to learn from; few are left without labels."""
@@ -58,7 +58,7 @@ def write_fair1m(folder: Path, seed: int, places: int | None = None) -> dict[str
     Args:
         folder: Where to.
         seed: Of the world, or of the draw of places.
-        places: Images of 256 × 256 pixels to learn from, each of another place, instead of four.
+        places: Places to learn from, with up to three images of 256 × 256 pixels each, instead of four images.
     """
     if places is not None:
         return write_places(folder, seed, places)
@@ -71,9 +71,10 @@ def write_fair1m(folder: Path, seed: int, places: int | None = None) -> dict[str
 
 
 def write_places(folder: Path, seed: int, count: int) -> dict[str, Record]:
-    """One image per place; numbers start again in each folder."""
+    """Images of places; numbers start again in each folder."""
     truth, following = {}, dict.fromkeys(ENDS, 0)
-    for turn, (_, scene) in enumerate(aerial_scenes(PLACE_KINDS, seed, count, sight_of(name_of), SURVEY_M)):
+    drawn = aerial_scenes(PLACE_KINDS, seed, count, sight_of(name_of), SURVEY_M, scenes_per_place=SCENES_PER_PLACE)
+    for turn, scene in by_place(drawn):
         part = next(part for part, end in ENDS.items() if spread(turn, len(PLACE_KINDS)) < end)
         name, following[part] = f"{part}/{following[part]}", following[part] + 1
         names, corners = named_boxes(scene, name_of)

@@ -41,6 +41,9 @@ KINDS = ("fields", "orchard", "fields", "meadow", "fields", "village")
 """Of places to learn from."""
 
 BIOMES = ("temperate", "mediterranean", "prairie", "boreal")
+SOUTHERNMOST = 25
+"""Degrees of latitude: seasons as in France, where crops are sown and harvested in the same months."""
+
 FIRST_ID = 10_000
 MOST_VOID = 0.25
 """Share of a place to learn from: where more grows that France does not, another is drawn."""
@@ -152,8 +155,11 @@ def grows_known_crops(_: Place, scene: xr.DataTree) -> bool:
 
 
 def in_fitting_climate(spot: Place) -> bool:
-    """Whether a place is in a biome with crops of France."""
-    return NAMES[int(biome_ids(World().seed, np.array([spot.lon]), np.array([spot.lat]))[0])] in BIOMES
+    """Whether a place is in a biome with crops of France, and on its hemisphere."""
+    return (
+        spot.lat > SOUTHERNMOST
+        and NAMES[int(biome_ids(World().seed, np.array([spot.lon]), np.array([spot.lat]))[0])] in BIOMES
+    )
 
 
 def slivers(parcels: np.ndarray) -> np.ndarray:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import groupby
+from operator import itemgetter
 
 import numpy as np
 import xarray as xr
@@ -18,6 +20,7 @@ SURVEY_M = 240
 """Side of the ground around a place in which the scene is chosen; the wider, the more is found and the slower."""
 
 SCENE_M, CELL_M = 80, 10
+SIDE = SCENE_M // CELL_M
 LABELS_PER_CELL = 8
 
 ENOUGH = 0.1
@@ -43,10 +46,11 @@ def aerial_scenes(
     sight: Sight,
     survey_m: int = SURVEY_M,
     hr_dates: int | tuple[str, ...] = 1,
+    scenes_per_place: int = 1,
 ) -> Iterator[tuple[Place, xr.DataTree]]:
-    """HR scenes of 256 × 256 pixels, each of another place, with enough to see on each.
+    """HR scenes of 256 × 256 pixels with enough to see on each, place after place.
 
-    The labels around a place are looked at first; the scene is one of the windows that show most.
+    The labels around a place are looked at first; a scene is one of the windows that show most.
 
     Args:
         kinds: As in `scenes`.
@@ -55,6 +59,7 @@ def aerial_scenes(
         sight: What is worth seeing, such as `covers` or `objects`.
         survey_m: Side of the ground that is looked at around each place, a multiple of 20.
         hr_dates: As in `World.scene`.
+        scenes_per_place: Most scenes of a place; they do not overlap. Looking around costs more than drawing a scene.
 
     Raises:
         ParameterError: See `scenes`.
@@ -67,24 +72,41 @@ def aerial_scenes(
     # Sentinel-1 is the cheapest image; its dates are those between which labels tell change.
     dates = {"hr_dates": hr_dates, "s2_dates": 1, "s1_dates": 1 if isinstance(hr_dates, int) else hr_dates}
 
-    def good(place: Place, survey: xr.DataTree) -> np.ndarray:
-        sums = windows(sight(place, survey, dice_of(place)))
+    def good(place: Place, survey: xr.DataTree, taken: Sequence[tuple[int, int]] = ()) -> np.ndarray:
+        sums = windows(sight(place, survey, dice_of(place, len(taken))))
+        for row, column in taken:
+            sums[max(0, row - SIDE + 1) : row + SIDE, max(0, column - SIDE + 1) : column + SIDE] = 0
         return np.argwhere(sums >= max(1, GOOD * sums.max()))
 
     surveys = scenes(kinds, seed, count, survey_m, lambda *one: len(good(*one)) > 0, modalities=("s1",), **dates)
     for place, survey in surveys:
-        choice = good(place, survey)
-        row, column = choice[int(dice_of(place).number("window", 0, len(choice)))].tolist()
-        image = survey["s1"]["image"]
+        image, taken = survey["s1"]["image"], []
         edges = image.odc.geobox.boundingbox
-        left, top = round(edges.left) + CELL_M * column, round(edges.top) - CELL_M * row
-        bounds = (left, top - SCENE_M, left + SCENE_M, top)
-        yield place, World().window(bounds, image.rio.crs, year=place.year, modalities=("hr",), **dates)
+        while len(taken) < scenes_per_place and len(choice := good(place, survey, taken)):
+            pick = int(dice_of(place, len(taken)).number("window", 0, len(choice)))
+            row, column = choice[pick].tolist()
+            left, top = round(edges.left) + CELL_M * column, round(edges.top) - CELL_M * row
+            bounds = (left, top - SCENE_M, left + SCENE_M, top)
+            yield place, World().window(bounds, image.rio.crs, year=place.year, modalities=("hr",), **dates)
+            taken.append((row, column))
 
 
-def dice_of(place: Place) -> Dice:
-    """Throws that belong to a place."""
-    return Dice.of("sight", round(place.lon * 1e7), round(place.lat * 1e7))
+def by_place(drawn: Iterator[tuple[Place, xr.DataTree]]) -> Iterator[tuple[int, xr.DataTree]]:
+    """Scenes with the number of their place, by which all scenes of a place go to one split.
+
+    Example:
+        >>> list(by_place(iter([("a", "first"), ("a", "second"), ("b", "third")])))
+        [(0, 'first'), (0, 'second'), (1, 'third')]
+    """
+    for number, (_, group) in enumerate(groupby(drawn, key=itemgetter(0))):
+        for _, scene in group:
+            yield number, scene
+
+
+def dice_of(place: Place, number: int = 0) -> Dice:
+    """Throws that belong to one scene of a place."""
+    more = (number,) if number else ()
+    return Dice.of("sight", round(place.lon * 1e7), round(place.lat * 1e7), *more)
 
 
 def windows(weights: np.ndarray) -> np.ndarray:
@@ -96,8 +118,7 @@ def windows(weights: np.ndarray) -> np.ndarray:
     """
     height, width = (size // LABELS_PER_CELL for size in weights.shape)
     cells = weights.reshape(height, LABELS_PER_CELL, width, LABELS_PER_CELL).sum((1, 3), dtype=float)
-    side = SCENE_M // CELL_M
-    return np.lib.stride_tricks.sliding_window_view(cells, (side, side)).sum((2, 3))
+    return np.lib.stride_tricks.sliding_window_view(cells, (SIDE, SIDE)).sum((2, 3))
 
 
 def covers(shown: Mapping[str, Sequence[int]]) -> Sight:

@@ -41,7 +41,7 @@ def node(terrain: Terrain, i: np.ndarray, j: np.ndarray) -> np.ndarray:
 
 
 def bends(knots: np.ndarray) -> np.ndarray:
-    """Catmull-Rom curves through the two middle of four knots (4, curves, 2), as cubics (4, curves, 2, 1) for `bend`."""
+    """Catmull-Rom curves through the middle two of four knots (4, curves, 2): cubics (4, curves, 2, 1) for `bend`."""
     a, b, c, d = knots[..., None]
     return np.stack([b, c - a, 2 * a - 5 * b + 4 * c - d, 3 * (b - c) + d - a])
 

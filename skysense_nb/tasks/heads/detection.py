@@ -12,6 +12,7 @@ from skysense_nb.errors import ParameterError, SampleError
 from skysense_nb.models.features import Features
 from skysense_nb.tasks.heads.head import Batch, Head, Prediction, size_of
 from skysense_nb.tasks.heads.levels import Widths, levels, total
+from skysense_nb.tasks.heads.scaling import Scaling
 
 if TYPE_CHECKING:
     from torchmetrics import Metric
@@ -45,6 +46,7 @@ class BoxHead(Head):
         proposals: Most boxes per image that are proposed.
         sampled: Of these and the true ones, how many per image the second network learns from. It is where most of the
             time of training goes; small images need fewer.
+        scaling: Of `measured_scaling`: of the maps, before anything else; none by default.
 
     Raises:
         ParameterError: Not five anchors.
@@ -69,6 +71,7 @@ class BoxHead(Head):
         detections: int = 100,
         proposals: int = 1000,
         sampled: int = 512,
+        scaling: Scaling | None = None,
     ) -> None:
         from torchvision.models.detection.anchor_utils import AnchorGenerator
         from torchvision.models.detection.faster_rcnn import FastRCNNPredictor, TwoMLPHead
@@ -80,6 +83,7 @@ class BoxHead(Head):
         if len(anchors) != len(STRIDE_4_TO_64):
             raise ParameterError.of("five anchor sizes", f"{len(anchors)}", "Pass one per map, fine to coarse.")
         self.widths = widths
+        self.scaling = scaling or Scaling(total(widths))
         self.pyramid = feature_pyramid(widths, channels)
         places = AnchorGenerator(tuple((size,) for size in anchors), ((0.5, 1.0, 2.0),) * len(anchors))
         self.proposer = RegionProposalNetwork(
@@ -109,7 +113,7 @@ class BoxHead(Head):
 
     def forward(self, features: Features, batch: Batch) -> Maps:
         """The pyramid; proposals are made by `loss` and `predict`, which want different ones."""
-        return pyramid_maps(self.pyramid, features, self.widths)
+        return pyramid_maps(self, features)
 
     def loss(self, outputs: Maps, batch: Batch) -> dict[str, Tensor]:
         """Of `bbox_xyxy` and `bbox_label`: object or not, its sides, its class, and its sides once more.
@@ -169,11 +173,12 @@ def feature_pyramid(widths: Widths, channels: int) -> nn.Module:
     return FeaturePyramidNetwork(total(widths), channels, LastLevelMaxPool())
 
 
-def pyramid_maps(pyramid: nn.Module, features: Features, widths: Widths) -> Maps:
-    """The maps of `feature_pyramid`, fp32: pixels of large images are too many for half precision to count."""
-    weight = next(pyramid.parameters())
-    maps = {str(number): level.to(weight.dtype) for number, level in enumerate(levels(features, widths))}
-    return {name: level.float() for name, level in pyramid(maps).items()}
+def pyramid_maps(head: Head, features: Features) -> Maps:
+    """The maps of a head's pyramid, fp32: pixels of large images are too many for half precision to count."""
+    weight = next(head.pyramid.parameters())
+    scaled = head.scaling([level.to(weight.dtype) for level in levels(features, head.widths)])
+    maps = head.pyramid({str(number): level for number, level in enumerate(scaled)})
+    return {name: level.float() for name, level in maps.items()}
 
 
 def frames(maps: Maps, batch: Batch) -> ImageList:

@@ -145,7 +145,8 @@ class CellHead(MaskHead):
     Args:
         width: Channels of the model's richest map, `model.width`.
         classes: Names in the order of ids.
-        channels: Between the convolutions.
+        channels: Between the convolutions; 0: a linear layer per cell, and no convolution.
+        dropout: Before the last layer.
         metric, left_out: As for `MaskHead`.
     """
 
@@ -154,19 +155,17 @@ class CellHead(MaskHead):
         width: int,
         classes: Sequence[str],
         channels: int = 256,
+        dropout: float = 0.1,
         metric: str = "mIoU",
         left_out: Sequence[str] = (),
     ) -> None:
         super().__init__(classes, metric, left_out)
-        self.layers = nn.Sequential(
-            nn.BatchNorm2d(width),
-            nn.Conv2d(width, channels, 3, padding=1),
-            nn.GELU(),
-            nn.Conv2d(channels, len(self.classes), 1),
-        )
+        between = [nn.Conv2d(width, channels, 3, padding=1), nn.GELU()] if channels else []
+        last = nn.Conv2d(channels or width, len(self.classes), 1)
+        self.layers = nn.Sequential(nn.BatchNorm2d(width), *between, nn.Dropout2d(dropout), last)
 
     def forward(self, features: Features, batch: Batch) -> list[Tensor]:
-        return [self.layers(features.richest.to(self.layers[1].weight.dtype))]
+        return [self.layers(features.richest.to(self.layers[-1].weight.dtype))]
 
 
 def mask_loss(logits: Tensor, mask: Tensor) -> Tensor:

@@ -14,8 +14,9 @@ from torch import Tensor, nn
 from skysense_nb.models.features import Features
 from skysense_nb.tasks.heads.detection import feature_pyramid, pyramid_maps, true_boxes
 from skysense_nb.tasks.heads.head import Batch, Head, Prediction, initialise, size_of
-from skysense_nb.tasks.heads.levels import Widths
+from skysense_nb.tasks.heads.levels import Widths, total
 from skysense_nb.tasks.heads.oriented_targets import Locations, assign, centerness, divergence_loss, locations_of
+from skysense_nb.tasks.heads.scaling import Scaling
 from skysense_nb.tasks.oriented_boxes import from_corners, rotated_nms, to_corners
 
 if TYPE_CHECKING:
@@ -68,6 +69,7 @@ class OrientedBoxHead(Head):
         least_score: Of a box that is told, 0–1.
         threshold: IoU above which the worse of two boxes of a class goes.
         detections: Most boxes per image, before and after that.
+        scaling: Of `measured_scaling`: of the maps, before anything else; none by default.
 
     Example:
         >>> from skysense_nb.models import Features
@@ -88,10 +90,12 @@ class OrientedBoxHead(Head):
         least_score: float = 0.05,
         threshold: float = 0.1,
         detections: int = 2000,
+        scaling: Scaling | None = None,
     ) -> None:
         super().__init__(classes)
         self.widths = widths
         self.least_score, self.threshold, self.detections = least_score, threshold, detections
+        self.scaling = scaling or Scaling(total(widths))
         self.pyramid = feature_pyramid(widths, channels)
         self.class_tower, self.box_tower = (tower(channels, depth) for _ in range(2))
         self.classifier = nn.Conv2d(channels, len(self.classes), 3, padding=1)
@@ -103,7 +107,7 @@ class OrientedBoxHead(Head):
             self.regressor.bias[4] = 1.0  # lying; at (0, 0) the angle has no gradient
 
     def forward(self, features: Features, batch: Batch) -> Dense:
-        maps = list(pyramid_maps(self.pyramid, features, self.widths).values())
+        maps = list(pyramid_maps(self, features).values())
         locations = locations_of(maps, size_of(batch))
         logits = torch.cat([rows(self.classifier(self.class_tower(level))) for level in maps], 1)  # B N K
         raw = torch.cat([rows(self.regressor(self.box_tower(level))) for level in maps], 1)  # B N 7

@@ -10,8 +10,8 @@ from typer.testing import CliRunner
 
 from skysense_nb.__main__ import app
 from skysense_nb.data.benchmarks import open_benchmark
-from skysense_nb.data.miniatures import sights, write_miniature
-from skysense_nb.data.miniatures.places import aerial
+from skysense_nb.data.miniatures import boxes_dior, sights, write_miniature
+from skysense_nb.data.miniatures.places import aerial, split_of
 from skysense_nb.data.miniatures.potsdam import tree_crowns
 from skysense_nb.data.synthetic import World
 from skysense_nb.data.synthetic import aerial as synthetic_aerial
@@ -30,6 +30,7 @@ SPLITS = {
     "potsdam": ("train", "test"),
 }
 WITHOUT_LABELS = {("fair1m", "test"), ("isaid", "test")}
+SEVERAL_PER_PLACE = ("dior", "dior_r", "fair1m")
 COUNT = 6
 
 
@@ -54,9 +55,9 @@ def test_every_place_is_read_once_as_it_was_written(copy_of, name):
     root, truth = copy_of(name)
     readers = [open_benchmark(name, root, split) for split in SPLITS[name]]
     assert_round_trip(readers, truth)  # which refuses an id that comes twice
-    assert len(truth) == COUNT
+    assert COUNT < len(truth) <= 3 * COUNT if name in SEVERAL_PER_PLACE else len(truth) == COUNT
     assert all(record["hr"].shape[-2:] == (256, 256) for record in truth.values())
-    assert len({record["hr"].numpy().tobytes() for record in truth.values()}) == COUNT
+    assert len({record["hr"].numpy().tobytes() for record in truth.values()}) == len(truth)
 
 
 @pytest.mark.parametrize("name", SPLITS)
@@ -163,6 +164,35 @@ def test_scenes_lie_apart_on_held_out_ground_and_show_what_was_asked_for():
     for number, (crs, left, top) in enumerate(edges):
         for other, x, y in edges[:number]:
             assert crs != other or max(abs(left - x), abs(top - y)) >= 80
+
+
+def test_scenes_of_a_place_do_not_overlap_and_each_shows_something():
+    named = {AIRPLANE: "plane", VEHICLE: "car", SHIP: "ship"}
+    sight = sights.objects(lambda kind, _: named.get(kind))
+    options = {"survey_m": 320, "scenes_per_place": 3}
+    several = list(sights.aerial_scenes(["harbour", "city"], 0, 4, sight, **options))
+    assert 4 < len(several) <= 12
+    numbers = [number for number, _ in sights.by_place(iter(several))]
+    assert sorted(set(numbers)) == [0, 1, 2, 3] and numbers == sorted(numbers)
+    boxes = [scene["hr"]["image"].odc.geobox.boundingbox for _, scene in several]
+    for one, (_, scene) in enumerate(several):
+        assert sights.named_boxes(scene, lambda kind, _: named.get(kind))[0]
+        for other in range(one):
+            if numbers[one] == numbers[other]:
+                assert max(abs(boxes[one].left - boxes[other].left), abs(boxes[one].top - boxes[other].top)) >= 80
+    alone = sights.aerial_scenes(["harbour", "city"], 0, 4, sight, survey_m=320)
+    first = [several[numbers.index(number)][1] for number in range(4)]
+    for (_, scene), same in zip(alone, first, strict=True):
+        np.testing.assert_array_equal(aerial(scene), aerial(same))
+
+
+def test_all_images_of_a_place_are_in_one_split(monkeypatch):
+    taken = []
+    monkeypatch.setattr(boxes_dior, "split_of", lambda turn, kinds: taken.append(turn) or split_of(turn, kinds))
+    splits = [one[0] for one in boxes_dior.new_images(0, 4)]
+    of_place = {turn: {split for one, split in zip(taken, splits, strict=True) if one == turn} for turn in range(4)}
+    assert len(splits) > 4 and all(len(found) == 1 for found in of_place.values())
+    assert set().union(*of_place.values()) == {"train", "val", "test"}
 
 
 def test_sums_of_windows_are_those_of_a_slow_loop():

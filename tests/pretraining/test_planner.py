@@ -97,7 +97,8 @@ def test_the_paper_model_costs_what_was_counted_independently():
     tflop = {part: flops / 2e12 for part, flops in rehearsal.trained_flops.items()}
     assert tflop["hr"] == pytest.approx(1.206, rel=0.01)
     assert tflop["s2"] + tflop["s1"] == pytest.approx(0.206 + 0.103 + 0.044, rel=0.01)
-    assert tflop["fusion"] == pytest.approx(5.019, rel=0.01)
+    left_out = 256 * (31 * 2 * 10 * 1024**2 + 2 * 2 * 31 * 32 * 1024) / 1e12  # of the last block one token is read
+    assert tflop["fusion"] == pytest.approx(5.019 - left_out, rel=0.002)
     kept = sum(rehearsal.kept[part] for part in PARTS) / 2 / GIB
     assert kept == pytest.approx(9.3, rel=0.05)
     recomputed = rehearse(replace(PAPER, recompute=True), "cuda")

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from skysense_nb.tasks.metrics.boxes import KEYS
+from skysense_nb.tasks.metrics.boxes import KEYS, matches_of_coco
 from skysense_nb.tasks.oriented_boxes import rotated_iou
 
 
@@ -57,11 +57,9 @@ def outcome(
     order = order[scores[order] >= least_score]
     told, labels = corners_of(prediction[key][image])[order], prediction["bbox_label"][image].cpu()[order]
     overlaps = rotated_iou(told, wanted) * (labels[:, None] == names)
-    free, hit = torch.ones(len(wanted), dtype=torch.bool), torch.zeros(len(told), dtype=torch.bool)
-    for number, row in enumerate(overlaps):
-        row = row * free
-        if len(row) and row.max() >= iou:
-            hit[number], free[row.argmax()] = True, False
+    matches = torch.from_numpy(matches_of_coco(overlaps.numpy(), iou))
+    hit, free = matches >= 0, torch.ones(len(wanted), dtype=torch.bool)
+    free[matches[hit]] = False
     return Outcome(wanted[~free], wanted[free], told[~hit], names[~free], names[free], labels[~hit])
 
 

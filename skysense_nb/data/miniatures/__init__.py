@@ -47,9 +47,9 @@ def write_miniature(name: str, folder: str | Path, seed: int = 0, places: int | 
         folder: Must not exist; it appears when all is written. It is the `root` for `open_benchmark`.
         seed: Of the synthetic world; with `places`, of the draw of places in the world of the bundled weights, on
             ground whose labels these were not trained with.
-        places: None: a few samples with every quirk of the files. A number, at least 4: so many samples of all splits
-            together, each of another place, to train and test heads on; where boxes are the truth, up to three of each
-            place. No place is in two splits.
+        places: None: a few samples with every quirk of the files. A number, at least 4: samples of so many places, of
+            all splits together, to train and test heads on; one of each place, or up to three for DIOR, DIOR-R and
+            FAIR1M. No place is in two splits.
 
     Returns:
         What a reader must find: a record per id, of all splits; up to about 1 MB for each.

@@ -15,26 +15,27 @@ from functools import lru_cache
 import numpy as np
 from scipy.special import ndtri
 
-GOLDEN = np.uint64(0x9E3779B97F4A7C15)
-FACTORS = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
-SHIFTS = np.uint64(30), np.uint64(27), np.uint64(31)
+GOLDEN = 0x9E3779B97F4A7C15
+FACTORS = 0xBF58476D1CE4E5B9, 0x94D049BB133111EB
+SHIFTS = 30, 27, 31
 WORD = 2**64 - 1
+"""Numbers of Python have no end, so single words are cut to 64 bits; those of arrays end there by themselves."""
 
 Key = int | str | np.ndarray
 
 
 def mix(bits: np.ndarray) -> np.ndarray:
     """Scrambles 64-bit integers so that neighbours have nothing in common."""
-    bits = (bits ^ (bits >> SHIFTS[0])) * FACTORS[0]
-    bits = (bits ^ (bits >> SHIFTS[1])) * FACTORS[1]
-    return bits ^ (bits >> SHIFTS[2])
+    bits = (bits ^ (bits >> np.uint64(SHIFTS[0]))) * np.uint64(FACTORS[0])
+    bits = (bits ^ (bits >> np.uint64(SHIFTS[1]))) * np.uint64(FACTORS[1])
+    return bits ^ (bits >> np.uint64(SHIFTS[2]))
 
 
 def mix_one(bits: int) -> int:
     """`mix` of a single word; most throws are single, and arrays of one number are slow."""
-    bits = ((bits ^ (bits >> 30)) * 0xBF58476D1CE4E5B9) & WORD
-    bits = ((bits ^ (bits >> 27)) * 0x94D049BB133111EB) & WORD
-    return bits ^ (bits >> 31)
+    bits = ((bits ^ (bits >> SHIFTS[0])) * FACTORS[0]) & WORD
+    bits = ((bits ^ (bits >> SHIFTS[1])) * FACTORS[1]) & WORD
+    return bits ^ (bits >> SHIFTS[2])
 
 
 @lru_cache(maxsize=4096)
@@ -71,10 +72,10 @@ def hashed(*keys: Key) -> np.ndarray:
     alone = words.index(None) if None in words else len(words)
     word = 0
     for one in words[:alone]:
-        word = mix_one(((word ^ one) + 0x9E3779B97F4A7C15) & WORD)
+        word = mix_one(((word ^ one) + GOLDEN) & WORD)
     bits = np.array([word], np.uint64)
     for key in keys[alone:]:
-        bits = mix((bits ^ as_bits(key)) + GOLDEN)
+        bits = mix((bits ^ as_bits(key)) + np.uint64(GOLDEN))
     return bits
 
 

@@ -145,7 +145,7 @@ class CellHead(MaskHead):
     Args:
         width: Channels of the model's richest map, `model.width`.
         classes: Names in the order of ids.
-        channels: Between the convolutions; 0: a linear layer per cell, and no convolution.
+        channels: Between the convolutions.
         dropout: Before the last layer.
         metric, left_out: As for `MaskHead`.
     """
@@ -160,9 +160,13 @@ class CellHead(MaskHead):
         left_out: Sequence[str] = (),
     ) -> None:
         super().__init__(classes, metric, left_out)
-        between = [nn.Conv2d(width, channels, 3, padding=1), nn.GELU()] if channels else []
-        last = nn.Conv2d(channels or width, len(self.classes), 1)
-        self.layers = nn.Sequential(nn.BatchNorm2d(width), *between, nn.Dropout2d(dropout), last)
+        self.layers = nn.Sequential(
+            nn.BatchNorm2d(width),
+            nn.Conv2d(width, channels, 3, padding=1),
+            nn.GELU(),
+            nn.Dropout2d(dropout),
+            nn.Conv2d(channels, len(self.classes), 1),
+        )
 
     def forward(self, features: Features, batch: Batch) -> list[Tensor]:
         return [self.layers(features.richest.to(self.layers[-1].weight.dtype))]

@@ -103,8 +103,10 @@ class AveragePrecision(ScoresMetric):
             boxes, labels, scores = boxes[order], labels[order], scores[order]
             overlaps = self.overlaps(boxes, true_boxes).cpu()
             overlaps[labels.cpu()[:, None] != true_labels.cpu()] = 0
-            match = hits_of_coco if self.points == "coco" else hits_of_voc
-            hits = torch.from_numpy(match(overlaps.numpy(), self.iou))
+            if self.points == "coco":
+                hits = torch.from_numpy(matches_of_coco(overlaps.numpy(), self.iou) >= 0)
+            else:
+                hits = torch.from_numpy(hits_of_voc(overlaps.numpy(), self.iou))
             for state, values in ((self.labels, labels), (self.scores, scores), (self.hits, hits)):
                 state.append(values.detach().to(self.device, torch.float32))
             self.truths += torch.bincount(true_labels, minlength=len(self.classes)).to(self.device)
@@ -153,27 +155,31 @@ class AveragePrecision(ScoresMetric):
         return box_iou(boxes, true_boxes).nan_to_num(0.0)  # 0 / 0 of boxes without area
 
 
-def hits_of_coco(overlaps: np.ndarray, iou: float) -> np.ndarray:
-    """Which predictions hit, if each takes the best true box still free.
+def matches_of_coco(overlaps: np.ndarray, iou: float) -> np.ndarray:
+    """Which true box each prediction hits, if each takes the best one still free.
 
     Args:
         overlaps: n m, predictions from the best score down, 0 across classes.
         iou: Smallest overlap of a hit.
 
     Returns:
-        n bool.
+        n numbers of true boxes, −1 for none.
+
+    Example:
+        >>> matches_of_coco(np.array([[0.8, 0.6], [0.7, 0.6], [0.9, 0.0]]), 0.5).tolist()
+        [0, 1, -1]
     """
-    hits, free = np.zeros(len(overlaps), bool), overlaps.copy()
+    matches, free = np.full(len(overlaps), -1), overlaps.copy()
     for number in np.flatnonzero((overlaps >= iou).any(1)):
         best = free.shape[1] - 1 - free[number, ::-1].argmax()  # the last of equals, as COCO's loop
         if free[number, best] >= iou:
-            hits[number] = True
+            matches[number] = best
             free[:, best] = 0
-    return hits
+    return matches
 
 
 def hits_of_voc(overlaps: np.ndarray, iou: float) -> np.ndarray:
-    """Which predictions hit, if each may only take its best true box; see `hits_of_coco`."""
+    """Which predictions hit, if each may only take its best true box, n bool; see `matches_of_coco`."""
     hits = np.zeros(len(overlaps), bool)
     near = np.flatnonzero((overlaps >= iou).any(1))
     _, first = np.unique(overlaps[near].argmax(1), return_index=True) if len(near) else (None, [])

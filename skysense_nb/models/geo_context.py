@@ -15,6 +15,8 @@ from torch import Tensor, nn
 
 EARTH_RADIUS_M = 6_371_007.2  # authalic: the sphere with the Earth's surface
 REGION_SIDE_M = 65_536.0  # 2³² m² per region, the "4294 km²" of the paper
+BANDS = math.ceil(math.pi * EARTH_RADIUS_M / REGION_SIDE_M)
+BAND_HEIGHT = math.pi / BANDS  # radians of latitude
 
 
 @dataclass(frozen=True)
@@ -51,13 +53,30 @@ def region_of(lonlat: Tensor) -> Tensor:
         1
     """
     lon, lat = torch.deg2rad(lonlat.double()).unbind(-1)
-    bands = math.ceil(math.pi * EARTH_RADIUS_M / REGION_SIDE_M)
-    height = math.pi / bands
-    band = ((lat + math.pi / 2) / height).long().clamp(0, bands - 1)
-    middle = (band + 0.5) * height - math.pi / 2
-    squares = (2 * math.pi * EARTH_RADIUS_M * middle.cos() / REGION_SIDE_M).round().clamp(min=1)
+    band = ((lat + math.pi / 2) / BAND_HEIGHT).long().clamp(0, BANDS - 1)
+    squares = squares_of(band)
     square = ((lon + math.pi) % (2 * math.pi) / (2 * math.pi) * squares).long()
-    return band * 2**20 + torch.minimum(square, squares.long() - 1)
+    return band * 2**20 + torch.minimum(square, squares - 1)
+
+
+def squares_of(band: Tensor) -> Tensor:
+    """How many regions lie side by side in bands of latitude, counted from the south pole."""
+    middle = (band.double() + 0.5) * BAND_HEIGHT - math.pi / 2
+    return (2 * math.pi * EARTH_RADIUS_M * middle.cos() / REGION_SIDE_M).round().clamp(min=1).long()
+
+
+def region_bounds(region: int) -> tuple[float, float, float, float]:
+    """Edges of a region of `region_of`: west, south, east, north in degrees.
+
+    Example:
+        >>> west, south, east, north = region_bounds(int(region_of(torch.tensor([11.6, 48.1]))))
+        >>> west < 11.6 < east and south < 48.1 < north
+        True
+    """
+    band, square = divmod(region, 2**20)
+    width = 360 / int(squares_of(torch.tensor(band)))
+    south = math.degrees(band * BAND_HEIGHT) - 90
+    return square * width - 180, south, (square + 1) * width - 180, south + math.degrees(BAND_HEIGHT)
 
 
 class GeoContext(nn.Module):

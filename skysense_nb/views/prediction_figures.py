@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.collections import PolyCollection
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -109,23 +110,31 @@ def boxes_figure(pictures: Mapping[str, PredictedBoxes], columns: int = 4, inche
         <Figure size 320x355 with 1 Axes>
     """
     figure, axes = panels(len(pictures), columns=columns, panel_inches=inches)
-    told = []
-    for ax, (title, one) in zip(axes, pictures.items(), strict=True):
-        height, width = one.picture.shape[:2]
-        kinds = {"found": one.found, "missed": one.missed, "made up": one.made_up}
-        counts = ", ".join(f"{len(corners)} {kind}" for kind, corners in kinds.items())
-        show(ax, one.picture, (width, height), f"{title}\n{counts}")
-        for kind, corners in kinds.items():
-            colour, line = STYLES[kind]
-            upright = np.stack([corners[..., 0], height - corners[..., 1]], axis=-1)  # show counts from below
-            ax.add_collection(
-                PolyCollection(upright, facecolors="none", edgecolors=colour, linewidths=1.6, linestyles=line)
-            )
-        for words, corners in zip(one.labels, [*one.found, *one.made_up], strict=False):
-            x, y = corners[corners[:, 1].argmin()]
-            ax.text(x, height - y, words, fontsize=6, va="bottom", color="white", clip_on=True)
-        ax.set_xlim(0, width), ax.set_ylim(0, height)
-        told.append(f"{title}: {counts}")
-    handles = [Line2D([], [], color=colour, linestyle=line, label=kind) for kind, (colour, line) in STYLES.items()]
-    axes[-1].legend(handles=handles, fontsize=7, loc="lower right", framealpha=0.8)
+    told = [f"{title}: {draw_boxes(ax, title, one)}" for ax, (title, one) in zip(axes, pictures.items(), strict=True)]
+    explain_lines(axes[-1])
     return set_description(figure, f"Boxes beside the truth. {'; '.join(told)}.")
+
+
+def draw_boxes(ax: Axes, title: str, one: PredictedBoxes) -> str:
+    """One picture with its boxes; returns the counts in words."""
+    height, width = one.picture.shape[:2]
+    kinds = {"found": one.found, "missed": one.missed, "made up": one.made_up}
+    counts = ", ".join(f"{len(corners)} {kind}" for kind, corners in kinds.items())
+    show(ax, one.picture, (width, height), f"{title}\n{counts}")
+    for kind, corners in kinds.items():
+        colour, line = STYLES[kind]
+        upright = np.stack([corners[..., 0], height - corners[..., 1]], axis=-1)  # show counts from below
+        ax.add_collection(
+            PolyCollection(upright, facecolors="none", edgecolors=colour, linewidths=1.6, linestyles=line)
+        )
+    for words, corners in zip(one.labels, [*one.found, *one.made_up], strict=False):
+        x, y = corners[corners[:, 1].argmin()]
+        ax.text(x, height - y, words, fontsize=6, va="bottom", color="white", clip_on=True)
+    ax.set_xlim(0, width), ax.set_ylim(0, height)
+    return counts
+
+
+def explain_lines(ax: Axes) -> None:
+    """What the lines around boxes mean."""
+    handles = [Line2D([], [], color=colour, linestyle=line, label=kind) for kind, (colour, line) in STYLES.items()]
+    ax.legend(handles=handles, fontsize=7, loc="lower right", framealpha=0.8)

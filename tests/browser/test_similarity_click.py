@@ -8,14 +8,14 @@ EMBEDDING = """
 import numpy as np
 import rioxarray
 import xarray as xr
-from skysense_nb.views import similarity_map
+from skysense_nb.explorers import SimilarityExplorer
 
 rng = np.random.default_rng(0)
 left, right = rng.normal(size=(2, 8))
 values = np.where(np.arange(8) < 4, left[:, None], right[:, None])[:, None, :] + rng.normal(0, 0.05, (8, 6, 8))
 coords = {"y": 5_300_000 - 20 * (np.arange(6) + 0.5), "x": 600_000 + 20 * (np.arange(8) + 0.5)}
 embedding = xr.DataArray(values, dims=("feature", "y", "x"), coords=coords).rio.write_crs("EPSG:32633")
-explorer = similarity_map(embedding, rng.random((6, 8, 3)))
+explorer = SimilarityExplorer(embedding, rng.random((6, 8, 3)))
 explorer
 """
 

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from skysense_nb.models.geo_context import EARTH_RADIUS_M, REGION_SIDE_M, GeoContext, GeoContextConfig, region_of
+from skysense_nb.models.geo_context import EARTH_RADIUS_M, REGION_SIDE_M, GeoContext, GeoContextConfig, region_bounds, region_of
 
 
 def places(count, seed=0):
@@ -33,6 +33,15 @@ def test_neighbours_share_a_region_and_the_date_line_is_a_border():
     assert region[2] != region[3]
     assert region[2] == region[4]
     assert region_of(torch.tensor([[0.0, 90.0], [0.0, -90.0]])).tolist()[1] < 2**20
+
+
+def test_the_edges_of_a_region_hold_its_places_and_no_others():
+    for place in places(200).tolist():
+        west, south, east, north = region_bounds(int(region_of(torch.tensor(place))))
+        assert west <= place[0] <= east and south <= place[1] <= north
+        inside = torch.rand(50, 2, dtype=torch.float64) * 0.998 + 0.001
+        spread = torch.tensor([west, south]) + inside * torch.tensor([east - west, north - south])
+        assert region_of(spread).unique().tolist() == [int(region_of(torch.tensor(place)))]
 
 
 def test_reads_a_softmax_average_of_its_own_region_only():

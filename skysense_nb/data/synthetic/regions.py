@@ -110,3 +110,43 @@ def draw_place(
         f"none in {regions} regions",
     )
     raise ParameterError.of(expected, got, "Use more regions, or smaller tiles.")
+
+
+def places_within(
+    bounds: tuple[float, float, float, float], kinds: Sequence[str], count: int, seed: int = 0, world: int = 0
+) -> list[Place]:
+    """Places inside a square of degrees, such as a region of the prototypes; kinds take turns.
+
+    Args:
+        bounds: West, south, east, north in degrees.
+        kinds: What may be in the middle, of `PLACES`; those that the ground does not have are left out.
+        count: How many.
+        seed: Which places.
+        world: Seed of the world.
+
+    Raises:
+        ParameterError: Fewer places of these kinds than asked for.
+
+    Example:
+        >>> [place.kind for place in places_within((20.0, 49.0, 21.0, 49.6), ["village", "forest"], 3)]
+        ['village', 'forest', 'village']
+    """
+    west, south, east, north = bounds
+    places: list[Place] = []
+    turn = 0
+    for attempt in range(ATTEMPTS):
+        if len(places) == count:
+            return places
+        dice = Dice.of(seed, "place within", *(round(1e6 * edge) for edge in bounds), attempt)
+        near = dice.number("lon", west, east), dice.number("lat", south, north)
+        kind = kinds[turn % len(kinds)]
+        try:
+            lon, lat = shifted(find(world, kind, near), dice, STRAY_M)
+        except SceneError:  # the next kind in turn
+            turn += 1
+            continue
+        if west < lon < east and south < lat < north:
+            places.append(Place(lon, lat, kind, int(dice.number("year", *YEARS))))
+            turn += 1
+    expected = f"{count} places of kind {', '.join(kinds)}"
+    raise ParameterError.of(expected, f"{len(places)} in {ATTEMPTS} tries", "Allow more kinds, or a larger square.")

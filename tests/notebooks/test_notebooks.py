@@ -1,7 +1,5 @@
 """A notebook runs, with its defaults and with one parameter changed, and its numbers are right.
 
-Two files of tests share these cases between them, so that two processes run notebooks.
-
 A notebook may name its own change in its metadata (`{"skysense": {"changed": {"preset": "…"}}}`);
 otherwise the seed moves by one.
 """
@@ -25,10 +23,12 @@ TIMEOUT_S = 600
 PNG = b"\x89PNG\r\n\x1a\n"
 
 
-def each(chosen):
-    """The marks of a file of tests for the notebooks that are chosen by name."""
-    paths = [path for path in NOTEBOOKS if chosen(path.stem)]
-    return [pytest.mark.notebook, pytest.mark.parametrize("path", paths, ids=lambda path: path.stem)]
+def parameter(path: Path):
+    """One notebook; all tests of it run in one process, because they share its runs."""
+    return pytest.param(path, id=path.stem, marks=pytest.mark.xdist_group(path.stem))
+
+
+pytestmark = [pytest.mark.notebook, pytest.mark.parametrize("path", [*map(parameter, NOTEBOOKS)])]
 
 
 @pytest.fixture(scope="module")

@@ -38,7 +38,10 @@ class Lab:
 
     @contextmanager
     def run(self, name: str, cells: list[str]) -> Iterator[object]:
-        """Writes a notebook, opens it, runs all its cells, and yields the Playwright page."""
+        """Writes a notebook, opens it, runs all its cells, and yields the Playwright page.
+
+        A picture of the page at the end is kept beside the notebook. A handler that raised fails the test.
+        """
         notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source) for source in cells])
         notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
         nbformat.write(notebook, self.folder / f"{name}.ipynb")
@@ -49,8 +52,13 @@ class Lab:
         kernel = "window.jupyterapp.shell.currentWidget?.context?.sessionContext?.session?.kernel?.status === 'idle'"
         page.wait_for_function(kernel, timeout=60 * SECONDS)
         assert page.evaluate("window.jupyterapp.commands.execute('notebook:run-all-cells')"), self.errors(page)
-        yield page
-        page.close()
+        try:
+            yield page
+            failures = page.locator(".skysense-failure").all_inner_texts()
+            assert failures == [], failures
+        finally:
+            page.screenshot(path=self.folder / f"{name}.png", full_page=True)
+            page.close()
 
     def errors(self, page) -> str:
         """Tracebacks on the page."""

@@ -5,7 +5,14 @@ import math
 import pytest
 import torch
 
-from skysense_nb.models.geo_context import EARTH_RADIUS_M, REGION_SIDE_M, GeoContext, GeoContextConfig, region_bounds, region_of
+from skysense_nb.models.geo_context import (
+    EARTH_RADIUS_M,
+    REGION_SIDE_M,
+    GeoContext,
+    GeoContextConfig,
+    region_bounds,
+    region_of,
+)
 
 
 def places(count, seed=0):

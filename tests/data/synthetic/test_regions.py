@@ -24,5 +24,7 @@ def test_the_same_seed_draws_the_same_and_more_go_on_from_fewer():
 
 
 def test_ground_without_such_places_is_refused():
-    with pytest.raises(ParameterError, match=r"^Expected 1 places of kind airfield, got 0 in 400 tries\. Allow more kinds"):
+    with pytest.raises(
+        ParameterError, match=r"^Expected 1 places of kind airfield, got 0 in 400 tries\. Allow more kinds"
+    ):
         places_within((20.0, 49.0, 20.001, 49.001), ["airfield"], 1)

@@ -51,7 +51,8 @@ def regions_figure(
         ax.set_ylabel("latitude (°)", fontsize=8)
         ax.tick_params(labelsize=7)
         told.append(f"{title}: {min(regions.values()):.2f} to {max(regions.values()):.2f}")
-    figure.colorbar(marks, ax=axes, label=quantity, shrink=0.8)
+    wide = high[0] - low[0] > high[1] - low[1]
+    figure.colorbar(marks, ax=axes, label=quantity, shrink=0.8, location="bottom" if wide else "right")
     return set_description(figure, f"{quantity} of regions on a map. {'; '.join(told)}.")
 
 

@@ -53,7 +53,7 @@ class TrainingMonitor(Explorer):
             got = f"steps={steps}, every={every}"
             raise ParameterError.of("steps and seconds above 0", got, "Leave them out for the usual ones.")
         self.folder, self.given_steps, self.every = Path(folder), steps, every
-        self.history, self.lock, self.drawn, self.setting = RunHistory(folder), Lock(), None, False
+        self.history, self.lock, self.drawn = RunHistory(folder), Lock(), None
         self.recipe: dict = {}
         self.terms = widgets.SelectMultiple(description="Loss terms", rows=6, layout=widgets.Layout(width="340px"))
         self.smoothing = widgets.FloatSlider(
@@ -62,7 +62,7 @@ class TrainingMonitor(Explorer):
         self.refresh_button = widgets.Button(description="Refresh", tooltip="Read what was written since")
         self.follow_button = widgets.Button(description="Follow", tooltip=f"Read every {every:g} seconds until Stop")
         self.work, self.picture = LongWork(self, "Following"), Picture()
-        self.when_changed(self.terms, lambda _: None if self.setting else self.draw())
+        self.when_changed(self.terms, lambda _: self.draw())
         self.when_changed(self.smoothing, lambda _: self.draw())
         self.when_pressed(self.refresh_button, self.refresh)
         self.when_pressed(self.follow_button, self.follow)
@@ -93,12 +93,9 @@ class TrainingMonitor(Explorer):
         if tuple(self.terms.options) == tuple(names):
             return
         chosen = [name for name in self.terms.value if name in names] or names[:1]
-        self.setting = True
-        try:
+        with self.unheard():
             self.terms.options = names
             self.terms.value = chosen
-        finally:
-            self.setting = False
 
     def draw(self) -> None:
         """Draws the curves as the slider and the choice of terms want them."""

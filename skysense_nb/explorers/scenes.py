@@ -15,7 +15,7 @@ from skysense_nb.explorers.application import Explorer
 from skysense_nb.explorers.ground import Ground
 from skysense_nb.explorers.picture import Picture
 from skysense_nb.explorers.sensor_layer import WORDS, SensorLayer
-from skysense_nb.views import PixelSeries, cell_at, cloud_overlay, pixel_figure
+from skysense_nb.views import PixelSeries, cell_at, check_cell, cloud_overlay, pixel_figure
 from skysense_nb.views.scene_figures import choose_date, sensors_of
 
 
@@ -130,10 +130,7 @@ class SceneExplorer(Explorer):
 
     def choose(self, row: int, column: int) -> dict[str, PixelSeries]:
         """What each sensor measured in the middle of a cell of the coarsest one, by name."""
-        rows, columns = self.cells.shape[-2:]
-        if not (0 <= row < rows and 0 <= column < columns):
-            expected = f"a cell in rows 0–{rows - 1}, columns 0–{columns - 1}"
-            raise SceneError.of(expected, f"row {row}, column {column}", "Choose one inside.")
+        check_cell(self.cells, row, column)
         return self.look_at(float(self.cells.x[column]), float(self.cells.y[row]), row, column)
 
     def look_at(self, x: float, y: float, row: int, column: int) -> dict[str, PixelSeries]:

@@ -15,7 +15,7 @@ from skysense_nb.explorers.application import Explorer
 from skysense_nb.explorers.ground import Ground
 from skysense_nb.explorers.long_work import LongWork
 from skysense_nb.explorers.picture import Picture
-from skysense_nb.views import cell_at, quantity_maps_figure, similarity_figure
+from skysense_nb.views import cell_at, check_cell, quantity_maps_figure, similarity_figure
 from skysense_nb.views.map_figures import as_colours
 
 Embeddings = xr.DataArray | Mapping[str, xr.DataArray]
@@ -97,10 +97,7 @@ class SimilarityExplorer(Explorer):
 
     def choose(self, row: int, column: int) -> xr.DataArray:
         """Colours the map by likeness to one cell and returns the similarity (y, x)."""
-        rows, columns = self.embedding.shape[1:]
-        if not (0 <= row < rows and 0 <= column < columns):
-            expected = f"a cell in rows 0–{rows - 1}, columns 0–{columns - 1}"
-            raise SceneError.of(expected, f"row {row}, column {column}", "Choose one inside.")
+        check_cell(self.embedding, row, column)
         directions = self.directions[self.features.value]
         likeness = np.clip(np.tensordot(directions[:, row, column], directions, 1), -1, 1)
         if not np.isfinite(likeness[row, column]):

@@ -68,7 +68,6 @@ class ModalitySwitchboard(Explorer):
         self.switched = Switched(model, sample_of(model, place), head)
         self.whole = self.now = self.switched.whole
         self.subsets: dict[str, dict[str, float]] = {}
-        self.setting = False
 
         self.sensors, self.dates, rows = {}, {}, []
         for name, usable in self.switched.usable.items():
@@ -81,7 +80,7 @@ class ModalitySwitchboard(Explorer):
             days = widgets.Box(self.dates[name], layout=widgets.Layout(flex_flow="row wrap"))
             rows.append(widgets.HBox([self.sensors[name], days]))
             for one in (self.sensors[name], *self.dates[name]):
-                self.when_changed(one, lambda _: None if self.setting else self.show())
+                self.when_changed(one, lambda _: self.show())
         self.all_button = widgets.Button(description="Everything on", tooltip="Switch on all that can be read")
         self.compare_button = widgets.Button(
             description="All combinations", tooltip="How far each combination of sensors, with all its dates, is away"
@@ -117,14 +116,11 @@ class ModalitySwitchboard(Explorer):
         asked = {*(self.sensors if sensors is None else sensors), *dates}
         if unknown := sorted(asked - set(self.sensors)):
             raise SampleError.of(f"sensors among {', '.join(self.sensors)}", ", ".join(unknown), "Name those.")
-        self.setting = True
-        try:
+        with self.unheard():
             for name, usable in self.switched.usable.items():
                 self.sensors[name].value = bool(usable) and (sensors is None or name in sensors)
                 for number, one in enumerate(self.dates[name]):
                     one.value = number in usable and number in dates.get(name, usable)
-        finally:
-            self.setting = False
         return self.show()
 
     def show(self) -> Answer:

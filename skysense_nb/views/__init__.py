@@ -7,7 +7,7 @@ a model made of the place; `quiet_map` and `add_overlay` put a picture on a map 
 """
 
 from skysense_nb.views.annotation_figures import Annotated, annotated_figure, picture_of
-from skysense_nb.views.cells import cell_at, cell_bounds
+from skysense_nb.views.cells import cell_at, cell_bounds, check_cell
 from skysense_nb.views.change_figures import change_figure
 from skysense_nb.views.charts import bars_figure, curves_figure, dots_figure, share_figure
 from skysense_nb.views.click_figures import clicks_figure, confidence_colours, marks_picture
@@ -43,6 +43,7 @@ __all__ = [
     "boxes_figure",
     "cell_at",
     "cell_bounds",
+    "check_cell",
     "change_figure",
     "choices_figure",
     "clicks_figure",

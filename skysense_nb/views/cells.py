@@ -27,6 +27,18 @@ def cell_at(grid: xr.DataArray, lat: float, lon: float) -> tuple[int, int]:
     return row, column
 
 
+def check_cell(grid: xr.DataArray | np.ndarray, row: int, column: int) -> None:
+    """Refuses a cell that a grid (…, y, x) does not have.
+
+    Raises:
+        SceneError: No cell there.
+    """
+    rows, columns = grid.shape[-2:]
+    if not (0 <= row < rows and 0 <= column < columns):
+        expected = f"a cell in rows 0–{rows - 1}, columns 0–{columns - 1}"
+        raise SceneError.of(expected, f"row {row}, column {column}", "Choose one inside.")
+
+
 def cell_bounds(grid: xr.DataArray, row: int, column: int) -> Bounds:
     """Outer edges of one cell in the CRS of its grid (…, y, x)."""
     left, bottom, right, top = grid.rio.bounds()

@@ -7,6 +7,7 @@ import xarray as xr
 from sklearn.decomposition import PCA
 
 from skysense_nb.errors import SceneError
+from skysense_nb.views.cells import check_cell
 from skysense_nb.views.furniture import PERCENTILES
 
 Embedding = xr.DataArray | np.ndarray
@@ -72,10 +73,7 @@ def similarity(embedding: Embedding, row: int, column: int) -> xr.DataArray:
         1.0
     """
     _, rows, columns = as_grid(embedding).shape
-    if not (0 <= row < rows and 0 <= column < columns):
-        raise SceneError.of(
-            f"a cell in rows 0–{rows - 1}, columns 0–{columns - 1}", f"row {row}, column {column}", "Choose one inside."
-        )
+    check_cell(embedding, row, column)
     cells = as_cells(embedding)
     length = np.linalg.norm(cells, axis=1, keepdims=True)
     directions = np.divide(cells, length, out=np.full_like(cells, np.nan), where=length > 0)

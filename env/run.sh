@@ -161,7 +161,7 @@ main() {
         ensure_chromium
         cd "$ROOT"
         export OMP_NUM_THREADS="${OMP_NUM_THREADS:-1}"
-        exec python -m pytest -rs --numprocesses "${SKYSENSE_TEST_PROCESSES:-2}" --dist loadgroup "$@"
+        exec python -m pytest -rs --numprocesses "${SKYSENSE_TEST_PROCESSES:-2}" --dist loadscope --no-loadscope-reorder "$@"
         ;;
     shell)
         if (($#)); then exec "$@"; fi

@@ -1,4 +1,4 @@
-"""The command line: `skysense-nb list | run | doctor | bench | pretrain | plan | catalog | fetch`.
+"""The command line: `skysense-nb list | run | compare | expect | doctor | bench | pretrain | plan | catalog | fetch`.
 
 A mistake of the user prints one sentence and exits 2; a notebook that failed exits 1. Heavy imports wait
 inside the commands that need them, so that `list` and `--help` answer at once.
@@ -73,6 +73,39 @@ def run_command(
     for name, value in done.record.metrics.items():
         print(f"{name:<28} {value:.4g}")
     print(f"{done.record.wall_s:.0f} s, {done.record.peak_memory_mib['kernel']:.0f} MiB. Open {done.page}")
+
+
+@app.command("compare")
+def compare_command(
+    runs: Annotated[list[Path], typer.Argument(help="Folders of runs with default parameters.")],
+    as_json: AsJson = False,
+) -> None:
+    """Compare the numbers of runs with what is expected of their notebooks; exits 1 where one drifted."""
+    from skysense_nb.runs.expectations import drifts, read_expectations
+    from skysense_nb.runs.record import read_record
+
+    records = [read_record(folder) for folder in runs]
+    found = {one.notebook: drifts(read_expectations(one.notebook), one.metrics) for one in records}
+    if as_json:
+        print_json({name: [str(one) for one in drifted] for name, drifted in found.items()})
+    for name, drifted in () if as_json else found.items():
+        print(f"{name}: {'; '.join(map(str, drifted)) or 'as expected'}")
+    if any(found.values()):
+        raise typer.Exit(1)
+
+
+@app.command("expect")
+def expect_command(
+    runs: Annotated[list[Path], typer.Argument(help="Folders of good runs with default parameters.")],
+) -> None:
+    """Take the numbers of runs as what is expected from now on, and print what that changes."""
+    from skysense_nb.runs.expectations import write_expectations
+    from skysense_nb.runs.record import read_record
+
+    for folder in runs:
+        record = read_record(folder)
+        changed = write_expectations(record)
+        print(f"{record.notebook}: {'; '.join(map(str, changed)) or 'nothing new'}")
 
 
 @app.command("doctor")

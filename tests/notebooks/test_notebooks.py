@@ -14,6 +14,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
+from skysense_nb.runs.expectations import drifts, read_expectations
 from skysense_nb.runs.metrics import MIME
 from skysense_nb.runs.parameters import declared
 from skysense_nb.runs.runner import Run, run
@@ -23,12 +24,7 @@ TIMEOUT_S = 600
 PNG = b"\x89PNG\r\n\x1a\n"
 
 
-def parameter(path: Path):
-    """One notebook; all tests of it run in one process, because they share its runs."""
-    return pytest.param(path, id=path.stem, marks=pytest.mark.xdist_group(path.stem))
-
-
-pytestmark = [pytest.mark.notebook, pytest.mark.parametrize("path", [*map(parameter, NOTEBOOKS)])]
+pytestmark = [pytest.mark.notebook, pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)]
 
 
 @pytest.fixture(scope="module")
@@ -83,6 +79,10 @@ def test_it_shows_pictures_and_the_page_holds_them_offline(path, execute):
     assert [number for number, picture in enumerate(shown) if picture not in page] == []
     images = re.findall(r"<img[^>]+src=[\"']?([^\s\"'>]{0,12})", page)
     assert [source for source in images if not source.startswith("data:image/")] == []
+
+
+def test_its_numbers_are_as_expected(path, execute):
+    assert [str(one) for one in drifts(read_expectations(path.stem), execute(path).record.metrics)] == []
 
 
 def test_nothing_complains(path, execute):

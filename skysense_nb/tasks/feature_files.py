@@ -17,6 +17,7 @@ from torch import Tensor
 
 from skysense_nb.data.benchmarks.samples import TARGETS
 from skysense_nb.errors import CheckpointError
+from skysense_nb.models.digest import weights_digest
 from skysense_nb.models.features import Features
 from skysense_nb.models.multimodal import MultiModalModel
 from skysense_nb.tasks.samples import TaskSamples
@@ -40,10 +41,7 @@ class StoredFeatures(Sequence):
 
 def cache_key(model: MultiModalModel, samples: TaskSamples, maps: Sequence[str]) -> str:
     """A name for features that changes with everything they depend on: weights, files, and how both are used."""
-    digest = hashlib.sha256()
-    for name, tensor in model.state_dict().items():
-        digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}".encode())
-        digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
+    digest = hashlib.sha256(weights_digest(model).encode())
     layers = [samples]  # such as samples of windows of a reader
     while hasattr(layers[-1], "reader"):
         layers.append(layers[-1].reader)

@@ -1,0 +1,17 @@
+"""Maps of areas of any size: tiles planned on one ground grid, streamed through a model, put together on disk."""
+
+from skysense_nb.mapping.products import (
+    Layer,
+    Product,
+    assignments,
+    change,
+    class_map,
+    embedding,
+    similarity,
+)
+from skysense_nb.mapping.run import Map, map_scene
+from skysense_nb.mapping.writers import open_map
+
+__all__ = [
+    "Layer", "Map", "Product", "assignments", "change", "class_map", "embedding", "map_scene", "open_map", "similarity",
+]  # fmt: skip

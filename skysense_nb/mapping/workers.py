@@ -1,0 +1,48 @@
+"""The work of many processes: Dask workers that each load the model once and keep pieces in one folder."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+from skysense_nb.mapping.job import Job
+from skysense_nb.mapping.ledger import Ledger
+from skysense_nb.models.multimodal import MultiModalModel
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+LOADED: dict[str, MultiModalModel] = {}
+"""In a worker: the model of the run it works for."""
+
+
+def model_of(model: MultiModalModel | Callable[[], MultiModalModel]) -> MultiModalModel:
+    """The model, loaded if it is a function that loads it."""
+    return model if isinstance(model, MultiModalModel) else model()
+
+
+def compute_on(client: Client, job: Job, ledger: Ledger, todo: list[int]) -> Iterator[int]:
+    """Shares pieces among the workers of a cluster; yields their numbers as they are kept.
+
+    A piece of a worker that is lost goes to another one. On GPU machines start one worker per GPU and pass a function
+    that loads the model onto it.
+    """
+    from distributed import as_completed
+
+    shared = client.scatter(job, broadcast=True)
+    run = str(ledger.folder.resolve())
+    futures = client.map(compute_in_worker, todo, job=shared, ledger=ledger, run=run, pure=False, key=f"tiles of {run}")
+    try:
+        for future in as_completed(futures):
+            yield future.result()
+    finally:
+        client.cancel(futures)
+
+
+def compute_in_worker(number: int, job: Job, ledger: Ledger, run: str) -> int:
+    """One piece, read, computed and kept."""
+    if run not in LOADED:
+        LOADED.clear()
+        LOADED[run] = model_of(job.model)
+    ledger.write(number, job.compute(job.read(number, LOADED[run]), LOADED[run]), job.product.kept_dtype)
+    return number

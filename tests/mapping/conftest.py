@@ -1,0 +1,1 @@
+from small_scenes import *  # noqa: F403

@@ -1,0 +1,58 @@
+"""The same map from several processes, also when one of them is lost."""
+
+import os
+import signal
+
+import pytest
+from small_maps import Identity, convolved, region
+
+from skysense_nb.data.storage import open_scene, save
+from skysense_nb.mapping import map_scene
+
+OPTIONS = {"tile": 8, "batch": 2, "progress": False}
+
+
+@pytest.fixture(scope="module")
+def client():
+    """Two processes on this machine."""
+    from distributed import Client, LocalCluster
+
+    where = {"dashboard_address": "127.0.0.1:0", "worker_dashboard_address": "127.0.0.1:0"}
+    with LocalCluster(n_workers=2, threads_per_worker=1, **where) as cluster, Client(cluster) as client:
+        yield client
+
+
+def test_workers_make_the_map_of_one_process(tmp_path, client):
+    path = save(region(), tmp_path / "scene.zarr")
+    here = map_scene(open_scene(path), Identity(), convolved(), tmp_path / "one", **OPTIONS)
+    many = map_scene(open_scene(path), Identity, convolved(), tmp_path / "many", client=client, **OPTIONS)
+    assert many.computed == many.tiles == here.tiles and many.gaps == {}
+    assert (tmp_path / "many" / "conv.tif").read_bytes() == (tmp_path / "one" / "conv.tif").read_bytes()
+    assert list(client.run(loaded).values()) == [["identity"], ["identity"]]
+
+
+def loaded() -> list[str]:
+    from skysense_nb.mapping.workers import LOADED
+
+    return [model.name for model in LOADED.values()]
+
+
+def test_a_lost_worker_costs_no_tile(tmp_path, client):
+    scene, asked = region(), []
+
+    def lose_one():
+        if not asked:
+            os.kill(next(iter(client.run(os.getpid).values())), signal.SIGKILL)
+        asked.append(1)
+
+    map_scene(scene, Identity(), convolved(), tmp_path / "one", **OPTIONS)
+    done = map_scene(scene, Identity, convolved(), tmp_path / "many", client=client, stop=lose_one, **OPTIONS)
+    assert done.finished and done.gaps == {} and len(asked) == done.tiles / 2
+    assert (tmp_path / "many" / "conv.tif").read_bytes() == (tmp_path / "one" / "conv.tif").read_bytes()
+
+
+def test_a_stopped_run_of_workers_goes_on_in_one_process(tmp_path, client):
+    scene = region()
+    part = map_scene(scene, Identity, convolved(), tmp_path / "a", client=client, stop=lambda: True, **OPTIONS)
+    assert not part.finished and part.computed == 2
+    assert map_scene(scene, Identity(), convolved(), tmp_path / "a", **OPTIONS).finished

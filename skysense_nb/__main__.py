@@ -9,11 +9,14 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from skysense_nb.errors import SkySenseError
+from skysense_nb.errors import ParameterError, SkySenseError
+
+if TYPE_CHECKING:
+    from skysense_nb.data.doctor import Report
 
 app = typer.Typer(
     add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__.splitlines()[0]
@@ -113,24 +116,54 @@ def doctor_command(
     paths: Annotated[
         list[Path] | None, typer.Argument(help="Scenes or rasters to examine; none: this machine.")
     ] = None,
+    mend: Annotated[Path | None, typer.Option(help="New .zarr or .nc for the scene, mended where it is safe.")] = None,
+    figure: Annotated[Path | None, typer.Option(help="New .png of the scene against the training data.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Examine scenes before inference, or this machine."""
-    if not paths:
+    """Examine scenes before inference, and mend them, or describe this machine."""
+    if not paths and not mend and not figure:
         from skysense_nb.runs.machine import as_text, describe_machine
 
         machine = describe_machine()
         print_json(machine) if as_json else print(as_text(machine))
         return
-    from skysense_nb.data.doctor import diagnose
-
-    reports = {str(path): diagnose(path) for path in paths}
+    paths = paths or []
+    check_outputs(paths, mend, figure)
+    examined = {str(path): examine(path, mend, figure) for path in paths}
     if as_json:
-        print_json({path: report.to_dict() for path, report in reports.items()})
+        print_json({name: one.to_dict() | {"mended": steps} for name, (one, steps) in examined.items()})
     else:
-        print("\n\n".join(f"{path}\n{report}" for path, report in reports.items()))
-    if not all(report.ok for report in reports.values()):
+        print("\n\n".join("\n".join((name, *steps, str(one))) for name, (one, steps) in examined.items()))
+    if not all(report.ok for report, _ in examined.values()):
         raise typer.Exit(1)
+
+
+def check_outputs(paths: list[Path], mend: Path | None, figure: Path | None) -> None:
+    """Refuses to write over anything, to mend or draw many scenes at once, and to draw into another format."""
+    for path in (path for path in (mend, figure) if path):
+        if path.exists():
+            raise ParameterError.of(f"nothing at {path}", "something", "Choose another name; nothing was touched.")
+        if len(paths) != 1:
+            raise ParameterError.of("one scene to mend or draw", f"{len(paths)}", "Call the doctor for each.")
+    if figure and not (figure.suffix == ".png" and figure.parent.is_dir()):
+        raise ParameterError.of("a .png in a folder that exists", str(figure), "Choose another place.")
+
+
+def examine(path: Path, mend: Path | None, figure: Path | None) -> tuple[Report, list[str]]:
+    """The doctor's report on one scene, mended and drawn before where asked for, and what was mended."""
+    from skysense_nb.data import mending, storage
+    from skysense_nb.data.doctor import diagnose, open_patient
+
+    scene, steps = open_patient(path), []
+    if mend:
+        scene, steps = mending.mend(scene)
+        storage.save(scene, mend)
+    report = diagnose(scene)
+    if figure:
+        from skysense_nb.views import doctor_figure
+
+        doctor_figure(scene, report.rows).savefig(figure, dpi=150)
+    return report, [str(step) for step in steps if step.done]
 
 
 @app.command("bench")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ from skysense_nb.data import sample, scene, storage
 
 if TYPE_CHECKING:
     from skysense_nb.data.doctor import Report
+    from skysense_nb.data.mending import Step
 
 
 @xr.register_datatree_accessor("sky")
@@ -56,6 +58,12 @@ class Sky:
         from skysense_nb.data.doctor import diagnose
 
         return diagnose(self.tree)
+
+    def mend(self, only: Sequence[str] | None = None) -> tuple[xr.DataTree, list[Step]]:
+        """Undoes what the doctor finds and is certain, and says what it did; see `data.mending.mend`."""
+        from skysense_nb.data.mending import mend
+
+        return mend(self.tree, only)
 
 
 def show_scenes_as_text() -> None:

@@ -176,7 +176,14 @@ class Area(Part):
 
 
 class RemoteSource(Part):
-    """A public STAC catalogue: address, and per modality the collection and the key of each band's asset."""
+    """A STAC catalogue: address, and per modality the collection and the key of each band's asset.
+
+    Attributes:
+        address: Of a search service or a `catalog.json`, on the web or on disk.
+        scene_classification: Key of the asset with the classes of Sentinel-2 L2A (SCL).
+        s1_unit: What the radar files hold. Amplitudes as detected are not calibrated and cannot become dB.
+        signing: Service that signs the addresses of files.
+    """
 
     name: str
     title: str
@@ -185,6 +192,9 @@ class RemoteSource(Part):
     licence: str
     collections: dict[str, str]
     assets: dict[str, dict[str, str]]
+    scene_classification: str = ""
+    s1_unit: Literal["power", "amplitude", "dB"] = "power"
+    signing: Literal["", "planetary-computer"] = ""
     pitfalls: tuple[str, ...] = ()
 
 

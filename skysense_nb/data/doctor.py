@@ -69,6 +69,11 @@ class Report:
         """True without warning or error."""
         return not any(finding.level in ("warning", "error") for finding in self.findings)
 
+    @property
+    def rows(self) -> list[dict[str, str]]:
+        """Every finding as a plain dictionary, for tables, JSON and `views.doctor_figure`."""
+        return [asdict(finding) for finding in self.findings]
+
     def at(self, level: str) -> list[Finding]:
         """The findings of one level."""
         return [finding for finding in self.findings if finding.level == level]
@@ -76,7 +81,7 @@ class Report:
     def to_dict(self) -> dict:
         """For JSON: `ok`, the number of findings per level, and every finding."""
         counts = {level: len(self.at(level)) for level in LEVELS}
-        return {"ok": self.ok, "counts": counts, "findings": [asdict(finding) for finding in self.findings]}
+        return {"ok": self.ok, "counts": counts, "findings": self.rows}
 
     def __str__(self) -> str:
         wrong = [level for level in reversed(LEVELS) if level != "ok" and self.at(level)]
@@ -98,9 +103,7 @@ def diagnose(scene: xr.DataTree | str | Path) -> Report:
     Example:
         >>> print(diagnose("village.zarr"))              # doctest: +SKIP
     """
-    if isinstance(scene, str | Path) and Path(scene).suffix.lower() in (".tif", ".tiff"):
-        return diagnose_raster(Path(scene))
-    scene = open_scene(scene) if isinstance(scene, str | Path) else scene
+    scene = open_patient(scene) if isinstance(scene, str | Path) else scene
     names = modalities(scene)
     if not names:
         raise SceneError.of("a child among hr, s2, s1", f"{list(scene.children)}", "Build it with data.build.")
@@ -108,14 +111,16 @@ def diagnose(scene: xr.DataTree | str | Path) -> Report:
     return Report((*findings, *check_alignment({name: scene[name]["image"] for name in names})))
 
 
-def diagnose_raster(path: Path) -> Report:
-    """Examines one GeoTIFF as it is: two bands are taken for radar, three or four for HR, ten or more for S2."""
+def open_patient(path: str | Path) -> xr.DataTree:
+    """A saved scene, or one GeoTIFF as it is: two bands are taken for radar, three or four for HR, others for S2."""
+    path = Path(path)
+    if path.suffix.lower() not in (".tif", ".tiff"):
+        return open_scene(path)
     image = open_file(path, chunks=1024)
     name = {1: "s1", 2: "s1", 3: "hr", 4: "hr"}.get(image.sizes["band"], "s2")
-    wanted = SENSORS[name].bands
-    if image.sizes["band"] == len(wanted):
+    if image.sizes["band"] == len(SENSORS[name].bands):
         image = image.assign_coords(band=name_bands(image, name, None, path.name))
-    return diagnose_image(name, image.expand_dims("time"))
+    return xr.DataTree.from_dict({name: image.expand_dims("time").to_dataset(name="image")})
 
 
 def diagnose_image(name: str, image: xr.DataArray) -> Report:
@@ -144,20 +149,29 @@ def examine(name: str, image: xr.DataArray, clear: xr.DataArray | None = None) -
     yield from check_pixel_size(name, image)
     bands = check_band_names(name, image)
     yield bands
-    if bands.level == "error":
+    if bands.level == "error" or 0 in image.shape:
         return
-    values = sample(image.sel(band=list(SENSORS[name].bands)) if has_band_names(image) else image)
-    dates = image["time"].values if "time" in image.coords else None
-    seen = None if clear is None else sample(clear.expand_dims("band"))[:, 0] > 0
-    yield from (Finding(name, *symptom) for symptom in symptoms.look(name, values, dates, seen))
+    shown = thinned(image.sel(band=list(SENSORS[name].bands)) if has_band_names(image) else image)
+    dates = shown["time"].values if "time" in shown.coords else None
+    seen = None if clear is None else thinned(clear.expand_dims("band"))[:, 0].values > 0
+    content = symptoms.look(name, pixels(shown), dates, seen, image.rio.nodata)
+    yield from (Finding(name, *symptom) for symptom in content)
 
 
-def sample(image: xr.DataArray) -> np.ndarray:
-    """At most `SAMPLE_DATES` × C × `SAMPLE_EDGE` × `SAMPLE_EDGE` values, evenly spread: T C H W float."""
+def thinned(image: xr.DataArray) -> xr.DataArray:
+    """At most `SAMPLE_DATES` × C × `SAMPLE_EDGE` × `SAMPLE_EDGE` pixels, evenly spread (time, band, y, x)."""
     image = image.expand_dims("time") if "time" not in image.dims else image
     limits = {"time": SAMPLE_DATES, "y": SAMPLE_EDGE, "x": SAMPLE_EDGE}
-    steps = {dim: slice(None, None, -(-image.sizes[dim] // most)) for dim, most in limits.items()}
-    return image.isel(steps).transpose(*DIMS).values.astype("float64")
+    steps = {dim: slice(None, None, max(1, -(-image.sizes[dim] // most))) for dim, most in limits.items()}
+    return image.isel(steps).transpose(*DIMS)
+
+
+def pixels(image: xr.DataArray) -> np.ndarray:
+    """Values T C H W as floats; refuses a damaged file in words."""
+    try:
+        return image.values.astype("float64")
+    except (OSError, RuntimeError) as error:
+        raise SceneError.of("readable pixels", str(error), "The file is damaged; copy it again.") from error
 
 
 def check_band_names(name: str, image: xr.DataArray) -> Finding:
@@ -204,6 +218,8 @@ def check_dates(name: str, image: xr.DataArray) -> Finding:
     if days.min() < pd.Timestamp(FIRST_DATE[name]):
         seen = f"{days.min():%Y-%m-%d}, before the first satellite of this kind ({FIRST_DATE[name]})"
         return Finding(name, "dates", "warning", seen, trained, fix)
+    if days.max() > pd.Timestamp.now() + pd.Timedelta(days=1):
+        return Finding(name, "dates", "warning", f"{days.max():%Y-%m-%d}, in the future", trained, fix)
     if days.has_duplicates:
         seen = f"{days[days.duplicated()][0]:%Y-%m-%d} more than once"
         return Finding(name, "dates", "warning", seen, trained, "Drop or merge the repeated images.")
@@ -246,6 +262,12 @@ def check_pixel_size(name: str, image: xr.DataArray) -> Iterator[Finding]:
 
 def check_alignment(images: dict[str, xr.DataArray]) -> Iterator[Finding]:
     """Modalities over the same ground, whole pixels on whole pixels, 32 high-resolution pixels per cell."""
+    crs = {name: image.rio.crs for name, image in images.items() if image.rio.crs}
+    if len(set(crs.values())) > 1:
+        seen = ", ".join(f"{name} in {one.to_string()}" for name, one in crs.items())
+        fix = "Bring them together: image.odc.reproject(crs, resolution=…)."
+        yield Finding("scene", "CRS", "error", seen, "one CRS for all modalities", fix)
+        return
     grids = {name: image.odc.geobox for name, image in images.items() if image.rio.crs and has_even_grid(image)}
     coarse = [name for name in ("s2", "s1") if name in grids]
     if "hr" in grids and coarse:

@@ -120,9 +120,10 @@ def only(scene: xr.DataTree, wanted: tuple[str, ...]) -> xr.DataTree:
 
 def measured(name: str, image: xr.DataArray, bands: tuple[str, ...]) -> xr.DataArray:
     """The wanted bands as floats; Sentinel pixels that only hold a fill value, or zero in every band, become gaps."""
-    if missing := [band for band in bands if band not in image["band"].values]:
+    there = image["band"].values.tolist()
+    if missing := [band for band in bands if band not in there]:
         raise SampleError.of(f"{name} with {' '.join(bands)}", f"no {' '.join(missing)}", "Load a model for R G B.")
-    image = image.sel(band=list(bands)).astype("float32")
+    image = (image if there == list(bands) else image.sel(band=list(bands))).astype("float32")
     try:
         values = image.values
     except (OSError, RuntimeError) as error:

@@ -119,7 +119,7 @@ def check_clear(name: str, clear: xr.DataArray, image: xr.DataArray) -> xr.DataA
         if axis in clear.coords and not np.array_equal(clear[axis].values, image[axis].values):
             fix = f"Use the image's own: clear.assign_coords({axis}=image.{axis}) if they mean the same."
             raise SceneError.of(f"clear of {name} with the {axis} of its image", "others", fix)
-    return xr.DataArray(clear.values.astype(bool), dims=MASK_DIMS, coords={axis: image[axis] for axis in MASK_DIMS})
+    return xr.DataArray(clear.data.astype(bool), dims=MASK_DIMS, coords={axis: image[axis] for axis in MASK_DIMS})
 
 
 def check_bands(name: str, image: xr.DataArray) -> None:

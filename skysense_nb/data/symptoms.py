@@ -1,6 +1,6 @@
-"""What pixel values betray: wrong unit, an offset left in, bands in another order, fill values.
+"""What pixel values betray: wrong unit, an offset left in, clouds, fill values.
 
-Each check takes values T C H W in (alleged) model order and yields (check, level, seen, expected, next step).
+Each check takes values T C H W in (alleged) model order and gives (check, level, seen, expected, next step).
 """
 
 from __future__ import annotations
@@ -9,7 +9,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from skysense_nb.sensors import S2, S2_OFFSET, S2_OFFSET_SINCE, SENSORS
+from skysense_nb.data.band_orders import ORDER_CHECKS
+from skysense_nb.sensors import S2_OFFSET_SINCE, SENSORS
 
 Symptom = tuple[str, str, str, str, str]
 
@@ -17,77 +18,97 @@ FILL_VALUES = (-9999.0, -32768.0, 65535.0, -3.4028234663852886e38)
 FAR_OFF = 3.0
 """Mean of a band further than this many training standard deviations from the training mean."""
 
-OTHER_S2_ORDERS = {
-    "alphabetical": ("B11", "B12", "B2", "B3", "B4", "B5", "B6", "B7", "B8", "B8A"),
-    "reversed": S2.bands[::-1],
-    "R G B first": ("B4", "B3", "B2", "B5", "B6", "B7", "B8", "B8A", "B11", "B12"),
-    "10 m bands first": ("B2", "B3", "B4", "B8", "B5", "B6", "B7", "B8A", "B11", "B12"),
-    "R G B NIR first": ("B4", "B3", "B2", "B8", "B5", "B6", "B7", "B8A", "B11", "B12"),
-    "B12 before B11": ("B2", "B3", "B4", "B5", "B6", "B7", "B8", "B8A", "B12", "B11"),
-}
-"""Orders in which files are found; the content tells which one fits."""
+OFFSET_LEFT_IN = (950.0, 1350.0)
+"""Darkest digital number of a date that still carries the 1,000: water, shade or forest, plus a little haze."""
 
+SANDY = 1.25
+"""B4 over B2 above which the darkest ground is bare: dry sand, as dark as water with the offset."""
 
-BLUE_SOIL = "B2 is brighter than B4 on soil"
-"""Seen when B4 B3 B2 stands for B2 B3 B4; rare soils and haze can do it too, so alone it stays a hint."""
+CLOUDY = 0.2
+"""Cloud share above which the published product search of SkySense++ left a Sentinel-2 product out."""
 
-
-BRIGHT_GROUND = 240.0
-"""Sum of R G B above which a pixel is hardly open sea."""
+FEWEST_CLEAR = 0.3
+"""Clear fraction below which a sample leaves a date out, unless told otherwise."""
 
 
 def look(
-    name: str, values: np.ndarray, dates: np.ndarray | None = None, clear: np.ndarray | None = None
+    name: str,
+    values: np.ndarray,
+    dates: np.ndarray | None = None,
+    clear: np.ndarray | None = None,
+    nodata: float | None = None,
 ) -> Iterator[Symptom]:
     """Every check on the content of one image.
 
     Args:
         name: `hr`, `s2` or `s1`.
         values: T C H W.
-        dates: Acquisition dates (T_all,), or None.
+        dates: Acquisition date of each image (T,), or None.
         clear: True where the ground is seen (T, H, W); clouds would blur what bands say about the ground.
+        nodata: Number that the file declares to mean "no measurement".
     """
-    yield from check_nodata(values)
-    values = hide_fill(values)
-    if clear is not None and np.isfinite(values[:, 0][clear]).any():
-        values = np.where(clear[:, None], values, np.nan)
-    if not np.isfinite(values).any():
+    yield from check_fill(values, nodata)
+    values = hide_fill(values, nodata)
+    yield from check_gaps(values)
+    ground = on_ground(values, clear)
+    if not np.isfinite(ground).any():
         yield "values", "error", "no finite value", SENSORS[name].unit, "Read another window or file."
         return
-    unit = UNIT_CHECKS[name](values)
+    unit = UNIT_CHECKS[name](ground)
     yield unit
-    yield from check_constant(name, values)
+    yield from check_constant(name, ground)
+    if name != "s1" and (clear is not None or (name == "s2" and unit[1] == "ok")):
+        yield check_clouds(name, values, clear)
     if unit[1] != "ok":
         return
     if name == "s2":
-        yield check_s2_offset(values, dates)
-        yield check_s2_order(values)
-    elif name == "s1":
-        yield check_s1_order(values)
-    else:
-        yield check_hr_order(values)
-    yield check_range(name, values)
+        yield check_s2_offset(ground, dates)
+    yield ORDER_CHECKS[name](ground)
+    yield check_range(name, ground)
 
 
-def hide_fill(values: np.ndarray) -> np.ndarray:
-    """NaN where a usual fill value stands, where a value is infinite, and where every band is zero."""
-    void = ~np.isfinite(values) | np.isin(values.astype("float32"), np.float32(FILL_VALUES))
-    return np.where(void | (values == 0).all(axis=1, keepdims=True), np.nan, values)
+def is_fill(values: np.ndarray, nodata: float | None = None) -> np.ndarray:
+    """Where no measurement can be meant: a usual fill value, infinity, or every band at the declared number.
+
+    A declared zero is left to the gaps, which count pixels that are zero in every band anyway.
+    """
+    void = np.isinf(values) | np.isin(values.astype("float32"), np.float32(FILL_VALUES))
+    if not nodata or np.isnan(nodata):
+        return void
+    return void | (values == nodata).all(axis=1, keepdims=True)
 
 
-def check_nodata(values: np.ndarray) -> Iterator[Symptom]:
-    """Fill values taken for measurements, and how much of the image is empty."""
-    expected = "images without gaps"
-    single = values.astype("float32")
-    for fill in FILL_VALUES:
-        share = np.mean(single == np.float32(fill))
-        if share > 0:
-            fix = f"Turn it into NaN: image.where(image != {fill:g})."
-            yield "nodata", "error", f"{share:.1%} of the values are {fill:g}, a usual fill value", expected, fix
-    if np.isinf(values).any():
-        fix = "Turn them into NaN: image.where(np.isfinite(image))."
-        yield "nodata", "error", f"{np.isinf(values).mean():.1%} infinite values", expected, fix
-    empty = np.isnan(values).all(axis=1) | (values == 0).all(axis=1)
+def hide_fill(values: np.ndarray, nodata: float | None = None) -> np.ndarray:
+    """NaN where a fill value stands, and where every band is zero."""
+    return np.where(is_fill(values, nodata) | (values == 0).all(axis=1, keepdims=True), np.nan, values)
+
+
+def on_ground(values: np.ndarray, clear: np.ndarray | None) -> np.ndarray:
+    """NaN where clouds hide the ground, unless that would leave nothing."""
+    if clear is None or not np.isfinite(values[:, 0][clear]).any():
+        return values
+    return np.where(clear[:, None], values, np.nan)
+
+
+def check_fill(values: np.ndarray, nodata: float | None) -> Iterator[Symptom]:
+    """Numbers that stand for "no measurement" and would be taken for one."""
+    expected, void = "NaN where nothing was measured", is_fill(values, nodata)
+    if not void.any():
+        yield "fill values", "ok", "none", expected, ""
+        return
+    found = [f"{fill:g}" for fill in np.unique(values[void])]
+    listed = f"{', '.join(found[:3])}{' and more' * (len(found) > 3)}"
+    fix = "Turn them into NaN: data.mending.mend(scene), or image.where(image != …)."
+    yield "fill values", "error", f"{void.mean():.1%} of the values are {listed}", expected, fix
+
+
+def check_gaps(values: np.ndarray) -> Iterator[Symptom]:
+    """How much of the image is empty, and dates that hold nothing."""
+    expected, empty = "images without gaps", np.isnan(values).all(axis=1)  # T H W
+    blank = empty.all(axis=(1, 2))
+    if blank.any() and not blank.all():
+        fix = "Drop them: data.mending.mend(scene)."
+        yield "empty dates", "note", f"{blank.sum()} of {len(blank)} hold no measurement", "measured dates", fix
     share = empty.mean()
     if share > 0.001:
         level = "note" if share <= 0.05 else "warning"
@@ -97,6 +118,30 @@ def check_nodata(values: np.ndarray) -> Iterator[Symptom]:
         yield "nodata", "note", f"{np.isnan(values).mean():.1%} NaN", expected, "Mark those pixels as not clear."
     else:
         yield "nodata", "ok", "no gaps", expected, ""
+
+
+def check_clouds(name: str, values: np.ndarray, clear: np.ndarray | None) -> Symptom:
+    """Cloudy dates: by the scene's mask, else, for Sentinel-2, by what is bright, white and no snow."""
+    expected = f"{'products' if name == 's2' else 'images'} with less than {CLOUDY:.0%} cloud"
+    hidden = looks_cloudy(values) if clear is None else 1 - clear.mean(axis=(1, 2))  # T
+    cloudy, count = hidden > CLOUDY, len(hidden)
+    if clear is None:
+        seen = f"no mask; {cloudy.sum()} of {count} dates look more than {CLOUDY:.0%} cloudy"
+        fix = "Pass clear={'s2': …} to build, so that samples leave such dates out."
+        return "clouds", "note" if cloudy.any() else "ok", seen, expected, fix if cloudy.any() else ""
+    if (hidden > 1 - FEWEST_CLEAR).all():
+        seen, fix = f"no date is {FEWEST_CLEAR:.0%} clear", "Samples will leave every date out: find clearer ones."
+        return "clouds", "warning", seen, expected, fix
+    seen = f"{cloudy.sum()} of {count} dates more than {CLOUDY:.0%} cloudy"
+    fix = f"Samples leave out dates less than {FEWEST_CLEAR:.0%} clear; clouds inside the others stay."
+    return "clouds", "note" if cloudy.any() else "ok", seen, expected, fix if cloudy.any() else ""
+
+
+def looks_cloudy(values: np.ndarray) -> np.ndarray:
+    """Share of each Sentinel-2 date (T,) that is bright, white and no snow: thick clouds, sometimes roofs."""
+    blue, red, swir = values[:, 0], values[:, 2], values[:, 8]
+    cloud = (blue > 2500) & (np.abs(blue - red) < 0.25 * red) & (swir > 1500)
+    return cloud.mean(axis=(1, 2))
 
 
 def check_constant(name: str, values: np.ndarray) -> Iterator[Symptom]:
@@ -124,7 +169,7 @@ def check_hr_unit(values: np.ndarray) -> Symptom:
 def check_s2_unit(values: np.ndarray) -> Symptom:
     """Surface reflectance × 10,000."""
     high, expected = np.nanpercentile(values, 99.9), "surface reflectance × 10,000"
-    if high <= 2.0:
+    if is_reflectance(values):
         fix = "Multiply by 10,000: rasters.from_reflectance(image)."
         return "unit", "error", f"values up to {high:.2g}, so reflectance 0–1", expected, fix
     if high <= 255 and np.nanmin(values) >= 0:
@@ -136,14 +181,22 @@ def check_s2_unit(values: np.ndarray) -> Symptom:
     return "unit", "ok", f"values up to {high:.0f}", expected, ""
 
 
+def is_reflectance(values: np.ndarray) -> bool:
+    """Whether Sentinel-2 values are reflectance 0–1 (a little above on snow and glint), not digital numbers."""
+    return bool(np.nanpercentile(values, 99.9) <= 2.0)
+
+
 def check_s1_unit(values: np.ndarray) -> Symptom:
     """Decibels, not linear power or amplitude."""
     low, middle, high = np.nanpercentile(values, (1, 50, 99.9))
-    expected = "backscatter in dB, mostly −30 to 0"
-    if low >= 0 and middle < 5:
+    expected, scale = "backscatter in dB, mostly −30 to 0", s1_scale(values)
+    if scale == "power":
         fix = "Convert it: rasters.to_db(image), or read(..., convert='to_db')."
         return "unit", "error", f"no negative value, median {middle:.2g}, so linear power", expected, fix
-    if low >= 0:
+    if scale == "power or amplitude":
+        fix = "Look it up: power becomes dB with rasters.to_db(image), amplitude with rasters.to_db(image**2)."
+        return "unit", "error", f"no negative value, median {middle:.2g}, so power or amplitude", expected, fix
+    if scale == "amplitude":
         fix = "Calibrate to sigma nought, then convert to dB."
         return "unit", "error", f"values {low:.0f}–{high:.0f}, so uncalibrated amplitude", expected, fix
     if low < -70 or high > 40:
@@ -151,109 +204,55 @@ def check_s1_unit(values: np.ndarray) -> Symptom:
     return "unit", "ok", f"median {middle:.1f} dB", expected, ""
 
 
+def s1_scale(values: np.ndarray) -> str:
+    """`dB`, `power`, `amplitude` (counts), or `power or amplitude` where the square would fit the training better."""
+    if np.nanpercentile(values, 1) < 0:
+        return "dB"
+    if np.nanmedian(values) >= 5:
+        return "amplitude"
+    off = np.zeros(2)  # from the training statistics, as power and as amplitude
+    for band, mean, std in zip(np.moveaxis(values, 1, 0), SENSORS["s1"].mean, SENSORS["s1"].std, strict=False):
+        if (band > 0).any():
+            off += np.abs(np.log10(np.median(band[band > 0])) * np.array([10, 20]) - mean) / std
+    return "power or amplitude" if off[1] < off[0] else "power"
+
+
 UNIT_CHECKS = {"hr": check_hr_unit, "s2": check_s2_unit, "s1": check_s1_unit}
 
 
 def check_s2_offset(values: np.ndarray, dates: np.ndarray | None) -> Symptom:
-    """The 1,000 that products since January 2022 carry shows in the darkest pixels."""
-    expected, lowest = "digital numbers without offset", darkest_values(values)
-    seen = f"nothing darker than {lowest:.0f}"
-    if not -S2_OFFSET * 0.95 <= lowest <= 1350:
-        return "offset", "ok", f"darkest pixels at {lowest:.0f}", expected, ""
+    """The 1,000 that products since January 2022 carry shows in the darkest pixels, judged apart before and since."""
+    expected, low = "digital numbers without offset", darkest_values(values)
     dated = dates is not None and np.issubdtype(dates.dtype, np.datetime64)
-    late = dated and (dates >= np.datetime64(S2_OFFSET_SINCE)).any()
-    fix = "Undo it: rasters.undo_offset(image). A bright place without shade, water or forest can look the same."
-    if late:
-        return "offset", "warning", f"{seen}, and dates since {S2_OFFSET_SINCE}", expected, fix
-    fix = f"If it is a reprocessed product: rasters.undo_offset(image, since='2015-06-23'). {fix.split('. ')[1]}"
-    return "offset", "note", f"{seen}, though the dates are before {S2_OFFSET_SINCE}", expected, fix
+    late = dates >= np.datetime64(S2_OFFSET_SINCE) if dated else np.zeros(len(low), bool)
+    since, before = (np.nanmin(low[when], initial=np.inf) for when in (late, ~late))
+    doubt = "A bright place without shade, water or forest can look the same."
+    fix = "Undo it: rasters.undo_offset(image)."
+    if OFFSET_LEFT_IN[0] <= since <= OFFSET_LEFT_IN[1]:
+        seen = f"nothing darker than {since:.0f} on dates since {S2_OFFSET_SINCE}"
+        if is_sandy(values[late]):
+            return "offset", "note", f"{seen}, but that ground looks like sand", expected, f"If it is not: {fix}"
+        return "offset", "warning", seen, expected, f"{fix} {doubt}"
+    if OFFSET_LEFT_IN[0] <= before <= OFFSET_LEFT_IN[1]:
+        when = f"though the dates are before {S2_OFFSET_SINCE}" if dated else "and no date to tell why"
+        fix = f"If it is a reprocessed product: rasters.undo_offset(image, since='2015-06-23'). {doubt}"
+        return "offset", "note", f"nothing darker than {before:.0f}, {when}", expected, fix
+    lowest = min(since, before)
+    seen = f"darkest pixels at {lowest:.0f}" if np.isfinite(lowest) else "no pixel has every band"
+    return "offset", "ok", seen, expected, ""
 
 
-def darkest_values(values: np.ndarray) -> float:
-    """Half-percent quantile of the darkest band of each pixel, on the darkest date."""
-    per_pixel = np.where(np.isnan(values).any(axis=1), np.nan, np.min(values, axis=1))  # T H W
-    per_date = [np.nanpercentile(date, 0.5) for date in per_pixel if np.isfinite(date).any()]
-    return float(min(per_date)) if per_date else float("nan")
+def darkest_values(values: np.ndarray) -> np.ndarray:
+    """Half-percent quantile of the darkest band of each pixel, per date (T,); NaN where a date holds nothing."""
+    per_pixel = np.min(values, axis=1)  # T H W, NaN where a band is missing
+    return np.array([np.nanpercentile(date, 0.5) if np.isfinite(date).any() else np.nan for date in per_pixel])
 
 
-def s2_misfits(values: np.ndarray, order: tuple[str, ...]) -> list[str]:
-    """What speaks against the bands of `values` T C H W being in `order`; physical rules for land and water.
-
-    Flat bands are no evidence. Clouds and snow follow the rules too.
-    """
-    spectra = np.moveaxis(values, 1, 0).reshape(values.shape[1], -1)  # C N
-    spectra = spectra[:, np.isfinite(spectra).all(axis=0)]
-    if spectra.shape[1] < 50:
-        return []
-    band = {name: spectra[index] for index, name in enumerate(order) if np.ptp(spectra[index]) > 0}
-    ndvi = normalised_difference(band, "B8", "B4")
-    swir_to_green = band["B11"] / np.maximum(band["B3"], 1) if {"B11", "B3"} <= band.keys() else np.inf
-    bright = (np.median(spectra, axis=0) > 500) & (swir_to_green > 0.25)  # no water, however turbid
-    green = bright & (ndvi > 0.5)
-    soil = bright & (ndvi > 0.1) & (ndvi < 0.5) & (swir_to_green > 1)  # no snow
-    rules = (
-        ("B4 is brighter than B8 where neither water nor cloud explains it", "B8", "B4", 0.77, bright, 0.2),
-        ("B8 and B8A, neighbours in wavelength, differ", "B8", "B8A", 0.75, bright, 0.3),
-        ("B8A and B8, neighbours in wavelength, differ", "B8A", "B8", 0.75, bright, 0.3),
-        ("B7 is darker than B6 on vegetation", "B7", "B6", 0.95, green, 0.5),
-        ("B6 is darker than B5 on vegetation", "B6", "B5", 1.0, green, 0.5),
-        ("B12 is brighter than B11 on vegetation", "B11", "B12", 1.0, green, 0.5),
-        ("B3 is darker than B2 on vegetation", "B3", "B2", 1.0, green, 0.5),
-        (BLUE_SOIL, "B4", "B2", 1.0, soil, 0.5),
-    )
-    found = []
-    for words, high, low, factor, where, most in rules:
-        if high in band and low in band and where.sum() >= 50:
-            share = np.mean(band[high][where] < factor * band[low][where])
-            if share > most:
-                found.append(f"{words} ({share:.0%} of the pixels)")
-    return found
-
-
-def normalised_difference(band: dict[str, np.ndarray], first: str, second: str) -> np.ndarray:
-    """(first − second) / (first + second), NaN where a band is flat or the sum is not positive."""
-    if first not in band or second not in band:
-        return np.full(next(iter(band.values())).shape if band else (0,), np.nan)
-    total = band[first] + band[second]
-    return np.divide(band[first] - band[second], total, out=np.full(total.shape, np.nan), where=total > 0)
-
-
-def check_s2_order(values: np.ndarray) -> Symptom:
-    """Bands whose names are right but whose content is another band's."""
-    expected = f"bands in the order {' '.join(S2.bands)}"
-    misfits = s2_misfits(values, S2.bands)
-    if not misfits:
-        return "band content", "ok", "spectra fit the band names", expected, ""
-    better = [name for name, order in OTHER_S2_ORDERS.items() if not s2_misfits(values, order)]
-    only_hint = all(words.startswith(BLUE_SOIL) for words in misfits)
-    level = "note" if only_hint else "error" if better else "warning"
-    guess = f"It fits the order {' or '.join(better)}. " if better else ""
-    fix = f"{guess}Name the file's bands with read(..., bands=...)."
-    return "band content", level, "; ".join(misfits), expected, fix
-
-
-def check_s1_order(values: np.ndarray) -> Symptom:
-    """Cross-polarised backscatter is weaker than co-polarised nearly everywhere."""
-    difference = np.nanmedian(values[:, 0] - values[:, 1])
-    seen, expected = f"VV {difference:+.1f} dB against VH", "VV 4–10 dB above VH"
-    if difference < 0:
-        return "band content", "error", seen, expected, "VV and VH are swapped: assign_coords(band=['VH', 'VV'])."
-    if difference < 1:
-        return "band content", "warning", seen, expected, "Check that the two files are different polarisations."
-    return "band content", "ok", seen, expected, ""
-
-
-def check_hr_order(values: np.ndarray) -> Symptom:
-    """Blue above red on bright ground hints at B G R; sea and haze look the same, so it stays a hint."""
-    red, green, blue = (values[:, index].ravel() for index in range(3))
-    total = red + green + blue
-    bright = total > max(np.nanmedian(total), BRIGHT_GROUND)
-    bluish = np.mean(blue[bright] > 1.1 * red[bright]) if bright.any() else 0.0
-    expected = "bands in the order R G B"
-    if bluish > 0.6:
-        seen = f"blue above red on {bluish:.0%} of the bright pixels"
-        return "band content", "note", seen, expected, "Look at it: if soil is blue, the file is B G R."
-    return "band content", "ok", "colours fit the band names", expected, ""
+def is_sandy(values: np.ndarray) -> bool:
+    """Whether the darkest ground is much redder than blue, as bare soil is and water, shade and forest are not."""
+    per_pixel = np.min(values, axis=1)
+    dark = per_pixel <= np.nanpercentile(per_pixel, 2)
+    return bool(np.median(values[:, 2][dark] / values[:, 0][dark]) > SANDY)
 
 
 def check_range(name: str, values: np.ndarray) -> Symptom:

@@ -1,5 +1,6 @@
 """Maps of areas of any size: tiles planned on one ground grid, streamed through a model, put together on disk."""
 
+from skysense_nb.mapping.detections import map_detections
 from skysense_nb.mapping.products import (
     Layer,
     Product,
@@ -10,8 +11,10 @@ from skysense_nb.mapping.products import (
     similarity,
 )
 from skysense_nb.mapping.run import Map, map_scene
+from skysense_nb.mapping.store import EmbeddingStore
 from skysense_nb.mapping.writers import open_map
 
 __all__ = [
-    "Layer", "Map", "Product", "assignments", "change", "class_map", "embedding", "map_scene", "open_map", "similarity",
+    "EmbeddingStore", "Layer", "Map", "Product", "assignments", "change", "class_map", "embedding", "map_detections",
+    "map_scene", "open_map", "similarity",
 ]  # fmt: skip

@@ -91,11 +91,11 @@ class Imagery:
     def cut(self, name: str, node: xr.Dataset, tile: Tile, grid: GeoBox) -> xr.Dataset:
         """A sensor's pixels under a tile: just these where they nest, padded with gaps where the image ends."""
         rows, columns = (self.pixels(name, axis, span) for axis, span in enumerate((tile.rows, tile.columns)))
-        if not self.nests(name):
+        if not self.nested[name]:
             rows, columns = under(geobox(node), grid)
         cut = node.isel(y=rows, x=columns)
         short = grid.shape[0] - cut.sizes["y"], grid.shape[1] - cut.sizes["x"]
-        if not self.nests(name) or not any(short):
+        if not self.nested[name] or not any(short):
             return cut
         cut = cut.assign(image=cut["image"].astype("float32"))
         padded = cut.pad(y=(0, short[0]), x=(0, short[1]), constant_values={"image": np.nan, "clear": False})
@@ -107,9 +107,10 @@ class Imagery:
         """Rows or columns of a nested sensor under a tile."""
         return slice(span.start * scale(name), span.stop * scale(name))
 
-    def nests(self, name: str) -> bool:
-        """Whether whole pixels of a sensor lie in each cell."""
-        return same_grid(geobox(self.scene[name]), pixel_grid(self.scene, name))
+    @cached_property
+    def nested(self) -> dict[str, bool]:
+        """Whether whole pixels of each sensor lie in each cell."""
+        return {name: same_grid(geobox(self.scene[name]), pixel_grid(self.scene, name)) for name in self.names}
 
     def looked_at(self, name: str) -> Iterator[xr.DataArray]:
         """Small windows spread over the image of a sensor (time, band, y, x), for judging it."""

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import dask
@@ -29,8 +29,8 @@ class Result:
 
     Attributes:
         tile: The tile.
-        values: K h w of its kept part; None for a gap.
-        seen: Where any sensor saw the ground, h w.
+        values: K h w of its kept part, or a table n K of things found in it; None for a gap.
+        seen: Where any sensor saw the ground, h w; None with a table.
         gap: Why there are no values; empty otherwise.
     """
 
@@ -103,11 +103,16 @@ class Job:
         batch = {key: values.to(model.device) for key, values in collate(samples).items()}
         fix = f"Take smaller tiles than {self.tiling.side} cells, or fewer at once than {self.batch}."
         with explain_out_of_memory(fix), evaluation_mode(model), torch.inference_mode():
-            values = iter(self.product.read(model, batch).float().cpu().numpy())
-        return [
-            result if sample is None else Result(result.tile, self.kept(next(values), result.tile), result.seen)
-            for result, sample in read
-        ]
+            outputs = iter(self.outputs(model, batch))
+        return [result if sample is None else self.completed(result, next(outputs)) for result, sample in read]
+
+    def outputs(self, model: MultiModalModel, batch: Sample) -> Iterable[np.ndarray]:
+        """What the product says of each tile of a batch, K h w."""
+        return self.product.read(model, batch).float().cpu().numpy()
+
+    def completed(self, known: Result, output: np.ndarray) -> Result:
+        """A tile with its values."""
+        return replace(known, values=self.kept(output, known.tile))
 
     def kept(self, values: np.ndarray, tile: Tile) -> np.ndarray:
         """The part of … h w that lies inside a tile's margin."""

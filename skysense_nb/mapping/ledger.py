@@ -83,6 +83,8 @@ class Ledger:
                 gaps[at] = result.gap
                 continue
             arrays[f"values{at}"] = result.values.astype(dtype)
+            if result.seen is None:
+                continue
             arrays[f"seen{at}"] = result.seen
             if result.seen.any():
                 largest.append(np.abs(result.values[:, result.seen]).max(1))
@@ -114,7 +116,7 @@ class Ledger:
         with np.load(self.path(number)) as file:
             if f"values{at}" not in file:
                 return Result(tile, gap=json.loads(str(file["gaps"]))[str(at)])
-            return Result(tile, file[f"values{at}"], file[f"seen{at}"])
+            return Result(tile, file[f"values{at}"], file.get(f"seen{at}"))
 
     def conclude(self, gaps: dict[tuple[int, int], str]) -> None:
         """Notes that the map is written; pieces are deleted unless some of them should be read again."""
@@ -130,6 +132,12 @@ class Ledger:
         if not path.exists():
             return None
         return {(gap["row"], gap["column"]): gap["why"] for gap in json.loads(path.read_text())["gaps"]}
+
+
+def side_begun_with(folder: Path) -> int | None:
+    """Edge of the tiles of the run that was begun in a folder."""
+    plan = folder / PLAN
+    return json.loads(json.loads(plan.read_text())["tiling"])["side"] if plan.exists() else None
 
 
 def unread(gap: str) -> bool:

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 def parcel_means(store: EmbeddingStore, parcels: geopandas.GeoDataFrame) -> geopandas.GeoDataFrame:
     """Mean features of the cells in each parcel.
 
-    A cell belongs to every parcel that contains its middle. Memory is that of one chunk and of the result.
+    A cell belongs to every parcel that contains its middle; one whose middle lies on a border exactly, to one of the
+    two or to both. Memory is that of one chunk and of the result.
 
     Args:
         store: Where the features are.
@@ -61,10 +62,10 @@ def parcel_means(store: EmbeddingStore, parcels: geopandas.GeoDataFrame) -> geop
     area, within = (shapely.area(some) for some in (shapes, on_the_ground_of(store.grid, shapes)))
     covered = np.divide(within, area, out=np.zeros(len(shapes)), where=area > 0)
     seen = np.divide(cells, inside, out=np.zeros(len(shapes)), where=inside > 0) * covered
-    features = pd.DataFrame(means.astype("float32"), columns=names, index=parcels.index)
+    features = pd.DataFrame(means.astype("float32"), columns=names)
     features.insert(0, "seen", seen)
     features.insert(0, "cells", cells)
-    table = parcels.join(features) if parcels.index.is_unique else parcels.assign(**features)
+    table = parcels.reset_index(drop=True).join(features).set_axis(parcels.index)
     table.attrs = parcels.attrs | store.provenance
     return table
 

@@ -69,16 +69,18 @@ def best_cells(
         >>> best_cells([block], 1, Cells.none(), 0, (10, 10)).columns.tolist()
         [6]
     """
-    best = Cells.none()
+    best, least = Cells.none(), -np.inf
     crowd = cKDTree(taken.places(step_m)) if len(taken) and apart_m else None
     for (rows, columns), scores in blocks:
-        least = best.similarity[-1] if len(best) == limit else -np.inf
         row, column = np.nonzero(scores >= least)
         more = Cells(scores[row, column], row + rows.start, column + columns.start)
         if crowd is not None and len(more):
             more = more[crowd.query(more.places(step_m))[0] >= apart_m]
-        best = best.and_then(more).ranked(limit)
-    return best
+        best = best.and_then(more)
+        if len(best) > 2 * limit:
+            best = best.ranked(limit)
+            least = best.similarity[-1]
+    return best.ranked(limit)
 
 
 def spread_out(cells: Cells, count: int, apart_m: float, step_m: tuple[float, float]) -> Cells:

@@ -23,7 +23,8 @@ from skysense_nb.errors import ParameterError, RunError
 from skysense_nb.mapping.assembly import Mosaic
 from skysense_nb.mapping.imagery import Imagery, scaled
 from skysense_nb.mapping.job import Job
-from skysense_nb.mapping.ledger import Ledger, unread
+from skysense_nb.mapping.ledger import Ledger, side_begun_with, unread
+from skysense_nb.mapping.memory import largest_tile
 from skysense_nb.mapping.products import Product
 from skysense_nb.mapping.tiles import Tiling
 from skysense_nb.mapping.workers import compute_on, model_of
@@ -47,7 +48,7 @@ class Map:
         tiles: How many tiles there are.
         gaps: Tiles without values, as (row, column) of their first cell, and why.
         computed: Tiles this call computed; the others were there.
-        seconds: How long this call took.
+        seconds: How long computing and writing took in this call.
         grid: Of ground cells.
     """
 
@@ -83,6 +84,7 @@ def map_scene(
     overlap_m: float | None = None,
     blend: str = "cosine",
     batch: int = 1,
+    memory_gb: float | None = None,
     period: tuple[str, str] | None = None,
     min_clear: float = 0.3,
     form: str = "cog",
@@ -105,6 +107,8 @@ def map_scene(
         overlap_m: Ground that neighbours share and blend, metres; by default an eighth of a tile.
         blend: `none`, `mean`, `linear` or `cosine`.
         batch: Tiles computed together.
+        memory_gb: Peak memory of this process; without `tile`, the largest tile is taken that fits when a run
+            begins.
         period: First and last acquisition date to read; None for all.
         min_clear: Dates less clear than this over a tile are left out there.
         form: `cog` or `zarr`.
@@ -125,35 +129,66 @@ def map_scene(
         >>> print(map_scene(region, model, embedding(model.width), "runs/region"))          # doctest: +SKIP
         400 tiles (400 computed now) in 61.0 s: embedding.tif
     """
-    began, make = time.perf_counter(), writer(form)
+    make = writer(form)
     imagery = Imagery(scene, period)
     imagery.check_units()
-    tiling = cut(imagery, tile, margin_m, overlap_m, blend)
     if batch < 1:
         raise ParameterError.of("a batch of at least 1", f"{batch}", "Pass 1 if memory is short.")
-    job = Job(imagery, model, product, tiling, batch, min_clear)
     loaded = model_of(model)
+    if tile is None and memory_gb is not None:
+        tile = side_begun_with(Path(out)) or largest_tile(imagery, loaded, product, batch, memory_gb)
+    tiling = cut(imagery, tile, margin_m, overlap_m, blend)
+    job = Job(imagery, model, product, tiling, batch, min_clear)
     ledger = Ledger(out, job.identity(loaded) | {"form": form})
+    files = {layer.name: make.place(ledger.folder, layer) for layer in product.layers}
+
+    def write_files() -> None:
+        write(job, ledger, make, provenance(job, loaded))
+
+    return carry_out(job, loaded, ledger, files, write_files, client, progress, stop)
+
+
+def carry_out(
+    job: Job,
+    model: MultiModalModel,
+    ledger: Ledger,
+    files: dict[str, Path],
+    write_files: Callable[[], object],
+    client: Client | None,
+    progress: bool,
+    stop: Callable[[], bool],
+) -> Map:
+    """Computes the pieces that are missing, and writes the files once all are there.
+
+    Args:
+        job: The work.
+        model: Of the job, loaded.
+        ledger: Where pieces are kept.
+        files: What will be there.
+        write_files: Makes these from the pieces.
+        client: A Dask cluster to share the work.
+        progress: Show a bar.
+        stop: Asked after each piece; True ends the call.
+    """
+    began, tiles, computed = time.perf_counter(), len(job.tiling.tiles()), 0
     with ledger.held():
         outcome = ledger.outcome()
-        if outcome is not None and not any(map(unread, outcome.values())):
-            files = {layer.name: make.place(ledger.folder, layer) for layer in product.layers}
-            return Map(files, len(tiling.tiles()), outcome)
+        there = outcome is not None and all(path.exists() for path in files.values())
+        if there and not any(map(unread, outcome.values())):
+            return Map(files, tiles, outcome)
         todo = [number for number in range(len(job.pieces)) if not ledger.finished(number)]
-        computed = 0
-        with closing(
-            compute_on(client, job, ledger, todo) if client else compute_here(job, loaded, ledger, todo)
-        ) as work:
+        work = compute_on(client, job, ledger, todo) if client else compute_here(job, model, ledger, todo)
+        with closing(work):
             for number in tqdm(work, total=len(todo), unit="piece", disable=not progress):
                 computed += len(job.pieces[number])
                 if stop():
                     break
         if not all(ledger.path(number).exists() for number in range(len(job.pieces))):
-            return Map({}, len(tiling.tiles()), {}, computed, time.perf_counter() - began)
-        files = write(job, ledger, make, provenance(job, loaded))
+            return Map({}, tiles, {}, computed, time.perf_counter() - began)
+        write_files()
         gaps = gaps_of(job, ledger)
         ledger.conclude(gaps)
-    return Map(files, len(tiling.tiles()), gaps, computed, time.perf_counter() - began)
+    return Map(files, tiles, gaps, computed, time.perf_counter() - began)
 
 
 def cut(imagery: Imagery, tile: int | None, margin_m: float | None, overlap_m: float | None, blend: str) -> Tiling:
@@ -183,7 +218,7 @@ def compute_here(job: Job, model: MultiModalModel, ledger: Ledger, todo: list[in
                 read.cancel()
 
 
-def write(job: Job, ledger: Ledger, make: type[Writer], attrs: dict[str, str]) -> dict[str, Path]:
+def write(job: Job, ledger: Ledger, make: type[Writer], attrs: dict[str, str]) -> None:
     """Puts the finished tiles together, block by block, into one raster per layer.
 
     Raises:
@@ -197,18 +232,18 @@ def write(job: Job, ledger: Ledger, make: type[Writer], attrs: dict[str, str]) -
         writers = [make(ledger.folder, layer, grid, attrs | scales, side) for layer in product.layers]
         for rows, columns in mosaic.blocks(side):
             found = mosaic.block((rows, columns))
+            finished = found and product.finish(found[0], mosaic.largest)
             for at, layer in enumerate(product.layers):
                 shape = (len(layer.bands), rows.stop - rows.start, columns.stop - columns.start)
                 values = np.full(shape, layer.nodata, layer.dtype)
                 if found is not None:
-                    values = np.where(found[1], product.finish(found[0], mosaic.largest)[at], values)
+                    values = np.where(found[1], finished[at], values)
                 writers[at].write(rows, columns, values)
         for one in writers:
             one.close()
     except OSError as error:
         fix = "Make room and call this again: finished tiles are kept."
         raise RunError.of(f"room to write in {ledger.folder}", str(error), fix) from error
-    return {layer.name: one.path for layer, one in zip(product.layers, writers, strict=True)}
 
 
 def provenance(job: Job, model: MultiModalModel) -> dict[str, str]:

@@ -65,7 +65,7 @@ class EmbeddingStore:
         self.grid: GeoBox = stored.odc.geobox
         self.width = stored.sizes["feature"]
         self.steps = np.array(json.loads(stored.attrs["scale"]), "float32") if stored.dtype == "int8" else None
-        self.array = zarr.open_array(self.path / self.path.stem, mode="r")
+        self.array = zarr.open_array(self.path / stored.name, mode="r")
 
     def __repr__(self) -> str:
         rows, columns = self.grid.shape
@@ -88,6 +88,14 @@ class EmbeddingStore:
         """Features of a block, D h w float32; NaN where no sensor saw the ground."""
         return decoded(self.array[:, rows, columns], self.steps)
 
+    def features(self) -> xr.DataArray:
+        """All features, lazily: (feature, y, x) float32 with CRS; NaN where no sensor saw the ground."""
+        steps = self.steps
+        values = self.stored.data.map_blocks(lambda part: decoded(part, steps), dtype="float32")
+        found = self.stored.copy(data=values).rename("features")
+        found.attrs = dict(self.provenance)
+        return found
+
     def vector(
         self, lon: float | None = None, lat: float | None = None, *, x: float | None = None, y: float | None = None
     ) -> xr.DataArray:
@@ -106,9 +114,9 @@ class EmbeddingStore:
             SceneError: A place outside, or without features.
             ParameterError: Neither lon and lat nor x and y, or both.
         """
-        pairs = [(lon, lat), (x, y)]
-        if [None in pair for pair in pairs] not in ([True, False], [False, True]) or sum(pairs, ()).count(None) != 2:
-            raise ParameterError.of("lon and lat, or x and y", f"{lon, lat, x, y}", "Pass one pair.")
+        if (lon is None) != (lat is None) or (x is None) != (y is None) or (lon is None) == (x is None):
+            got = f"lon {lon}, lat {lat}, x {x}, y {y}"
+            raise ParameterError.of("lon and lat, or x and y", got, "Pass one pair.")
         if x is None:
             x, y = Transformer.from_crs(4326, self.crs, always_xy=True).transform(lon, lat)
         over, down = ~self.grid.affine @ (x, y)
@@ -193,8 +201,8 @@ class EmbeddingStore:
         """Writes a GeoParquet table with one row per parcel, or per cell with features; whole or not at all.
 
         Features are plain number columns `f0`, `f1`, …: GDAL and QGIS, R, DuckDB and pandas read, map and filter
-        these as they are, where a column of lists has to be taken apart first (QGIS shows it as text). Provenance
-        comes back in `geopandas.read_parquet(path).attrs`.
+        these as they are, where a column of lists has to be taken apart first. Provenance comes back in
+        `geopandas.read_parquet(path).attrs`.
 
         Args:
             path: Ends in .parquet.
@@ -228,7 +236,9 @@ class EmbeddingStore:
         weights = vector.attrs.get("weights") if isinstance(vector, xr.DataArray) else None
         if weights not in (None, self.provenance["weights"]):
             fix = "Features of other weights point elsewhere, whatever they show: map both places with one model."
-            ours, other = (f"{told['model']} ({told['weights']})" for told in (self.provenance, vector.attrs))
+            ours, other = (
+                f"{told.get('model', 'a model')} ({told['weights']})" for told in (self.provenance, vector.attrs)
+            )
             raise SampleError.of(f"a vector of {ours}", f"one of {other}", fix)
         values = np.asarray(vector, "float32")
         if values.shape != (self.width,):

@@ -153,7 +153,8 @@ def open_map(path: str | Path) -> xr.DataArray:
     """
     path = Path(path)
     if path.suffix == ".zarr":
-        return xr.open_dataset(path, engine="zarr", decode_coords="all", chunks={}, mask_and_scale=False)[path.stem]
+        stored = xr.open_dataset(path, engine="zarr", decode_coords="all", chunks={}, mask_and_scale=False)
+        return next(iter(stored.data_vars.values()))  # one, whatever the folder is called now
     image = rioxarray.open_rasterio(path, chunks={"band": -1, "y": 512, "x": 512})
     names = image.attrs.get("long_name", ())
     names = [names] if isinstance(names, str) else list(names)

@@ -13,8 +13,8 @@ from functools import cached_property, lru_cache
 
 from skysense_nb.errors import ParameterError
 from skysense_nb.models.counts import count
+from skysense_nb.models.meter import COPIES, PARTS, REST
 from skysense_nb.pretraining.machines import GIB, Machine
-from skysense_nb.pretraining.meter import COPIES, PARTS, REST
 from skysense_nb.pretraining.recipe import Recipe
 from skysense_nb.pretraining.rehearsal import BLOCKS, Rehearsal, fresh_networks, rehearse
 

@@ -17,13 +17,13 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 
 from skysense_nb.models.counts import count
 from skysense_nb.models.family import build
+from skysense_nb.models.meter import PARTS, REST, Meter
 from skysense_nb.models.multimodal import MultiModalModel
 from skysense_nb.models.presets import preset
 from skysense_nb.models.swin import SwinBlock
 from skysense_nb.models.vit import TransformerLayer
 from skysense_nb.pretraining.absent_gpu import mixed_precision, planned_kernels
 from skysense_nb.pretraining.crops import STEP, View, Views
-from skysense_nb.pretraining.meter import PARTS, REST, Meter
 from skysense_nb.pretraining.places import tag_names
 from skysense_nb.pretraining.recipe import Recipe
 from skysense_nb.pretraining.student_teacher import StudentTeacher

@@ -14,6 +14,7 @@ from skysense_nb.views.click_figures import clicks_figure, confidence_colours, m
 from skysense_nb.views.composites import cloud_overlay, composite, stretch_limits
 from skysense_nb.views.crop_figures import crops_figure
 from skysense_nb.views.detection_figures import detection_figure
+from skysense_nb.views.doctor_figures import doctor_figure
 from skysense_nb.views.features import pca_rgb, similarity
 from skysense_nb.views.furniture import describe
 from skysense_nb.views.map_figures import features_figure, label_figure, similarity_figure
@@ -54,6 +55,7 @@ __all__ = [
     "curves_figure",
     "describe",
     "detection_figure",
+    "doctor_figure",
     "dots_figure",
     "features_figure",
     "label_figure",

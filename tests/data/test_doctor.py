@@ -7,58 +7,16 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
+from sound_images import SPECTRA, high_resolution, sentinel1, sentinel2
 
+from skysense_nb.data.band_orders import OTHER_S2_ORDERS
 from skysense_nb.data.doctor import Finding, Report, diagnose, diagnose_image
 from skysense_nb.data.rasters import from_reflectance, to_db, undo_offset
+from skysense_nb.data.sample import to_sample
 from skysense_nb.data.scene import build
 from skysense_nb.data.storage import save
-from skysense_nb.data.symptoms import OTHER_S2_ORDERS
 from skysense_nb.errors import SceneError
 from skysense_nb.sensors import SENSORS
-
-SPECTRA = {  # B2 B3 B4 B5 B6 B7 B8 B8A B11 B12
-    "forest": (230, 480, 260, 800, 2300, 2900, 3050, 3200, 1500, 700),
-    "crop": (350, 750, 400, 1200, 3300, 4100, 4300, 4500, 1900, 900),
-    "soil": (900, 1250, 1600, 1850, 2050, 2200, 2350, 2450, 3000, 2500),
-    "water": (420, 400, 250, 200, 120, 110, 90, 80, 40, 30),
-}
-
-
-def sentinel2(dates=("2021-05-03", "2021-07-12"), size=32, seed=0) -> xr.DataArray:
-    """Quarters of forest, crop, soil and water with 5 % texture."""
-    rng = np.random.default_rng(seed)
-    quarters = np.arange(size)[:, None] // (size // 2) * 2 + np.arange(size) // (size // 2)
-    values = np.array(list(SPECTRA.values()), dtype=float)[quarters].transpose(2, 0, 1)
-    series = values * (1 + 0.05 * rng.standard_normal((len(dates), 1, size, size)))
-    return georeference(series + rng.normal(0, 10, series.shape).clip(-25, 25), "s2", dates, 10.0)
-
-
-def sentinel1(dates=("2021-05-04", "2021-07-13"), size=32, seed=0) -> xr.DataArray:
-    rng = np.random.default_rng(seed)
-    level = np.array([-11.0, -18.0])[:, None, None]
-    return georeference(level + rng.normal(0, 2, (len(dates), 2, size, size)), "s1", dates, 10.0)
-
-
-def high_resolution(size=32, seed=0) -> xr.DataArray:
-    rng = np.random.default_rng(seed)
-    texture = rng.normal(0, 25, (1, 1, 32 * size, 32 * size))
-    values = np.array([120.0, 110.0, 90.0])[:, None, None] + texture
-    return georeference(values.clip(0, 255), "hr", ("2021-06-01",), 10 / 32)
-
-
-def georeference(values, name, dates, pixel) -> xr.DataArray:
-    rows, columns = values.shape[2:]
-    coords = {
-        "time": pd.DatetimeIndex(dates),
-        "band": list(SENSORS[name].bands),
-        "y": 5_000_000 - pixel * (np.arange(rows) + 0.5),
-        "x": 500_000 + pixel * (np.arange(columns) + 0.5),
-    }
-    image = xr.DataArray(values.astype("float32"), dims=("time", "band", "y", "x"), coords=coords)
-    return image.rio.write_crs("EPSG:32633")
-
-
-MAKERS = {"hr": high_resolution, "s2": sentinel2, "s1": sentinel1}
 
 
 def found(name, image) -> dict[str, Finding]:
@@ -95,7 +53,8 @@ def test_raw_image_without_time_axis_is_examined():
         (lambda i: i / 10_000, "unit", "error", "values up to 0.4"),
         (lambda i: (i / 20).clip(0, 255).round(), "unit", "error", "so a picture of 8 bits"),
         (lambda i: i * 100, "unit", "error", "values "),
-        (lambda i: i.where(i.x > 500_160, -9999), "nodata", "error", "50.0% of the values are -9999"),
+        (lambda i: i.where(i.x > 500_160, -9999), "fill values", "error", "50.0% of the values are -9999"),
+        (lambda i: i.where(i.x > 500_160, -9999), "nodata", "warning", "50.0% of the pixels are NaN or 0"),
         (lambda i: i.where(i.x > 500_010, 0), "nodata", "note", "3.1% of the pixels are NaN or 0 in every band"),
         (lambda i: i.where(i.x > 500_160), "nodata", "warning", "50.0% of the pixels"),
         (lambda i: i.isel(band=slice(0, 9)), "bands", "error", "9 bands B2 B3 B4 B5 B6 B7 B8 B8A B11"),
@@ -187,7 +146,7 @@ def test_conversions_cure():
             "VV -6.9 dB against VH",
         ),
         (lambda i: i.isel(band=[0, 0]).assign_coords(band=["VV", "VH"]), "band content", "warning", "VV +0.0 dB"),
-        (lambda i: i.where(i > -12, -np.inf), "nodata", "error", "infinite values"),
+        (lambda i: i.where(i > -12, -np.inf), "fill values", "error", "of the values are -inf"),
         (lambda i: i.assign_coords(band=["HH", "HV"]), "bands", "error", "2 bands HH HV"),
         (lambda i: i * np.nan, "values", "error", "no finite value"),
     ],
@@ -245,3 +204,70 @@ def test_refusals():
     for odd in (sentinel2()[0, 0], sentinel2().expand_dims("scene")):
         report = diagnose_image("s2", odd)
         assert report.findings[0].check == "dimensions" and not report.ok
+
+
+def test_a_series_across_the_change_of_products_is_judged_before_and_after():
+    """Dark pixels of the dates before must not hide that those since carry the offset."""
+    image = sentinel2(("2021-07-12", "2023-07-12"))
+    carried = image + xr.where(image.time >= np.datetime64("2022-01-25"), 1000, 0)
+    finding = found("s2", carried)["offset"]
+    assert finding.level == "warning" and "on dates since 2022-01-25" in finding.seen
+    assert "offset" not in found("s2", image)
+
+
+def test_amplitude_between_nought_and_one_is_not_called_power():
+    assert "power or amplitude" in found("s1", 10 ** (sentinel1() / 20))["unit"].seen
+    assert "so linear power" in found("s1", 10 ** (sentinel1() / 10))["unit"].seen
+
+
+def cloudy(image, share):
+    """The first date white and bright on the left."""
+    columns = int(share * image.sizes["x"])
+    image = image.copy()
+    image[0, :, :, :columns] = 6000
+    return image
+
+
+def test_clouds_without_a_mask_are_told_by_their_look():
+    assert found("s2", cloudy(sentinel2(), 0.5))["clouds"].seen == "no mask; 1 of 2 dates look more than 20% cloudy"
+    assert "clouds" not in found("s2", cloudy(sentinel2(), 0.1))
+    snow = sentinel2()
+    snow[0] = np.array([9000] * 8 + [900, 700])[:, None, None]
+    assert "clouds" not in found("s2", snow)
+
+
+@pytest.mark.parametrize(("shares", "level"), [((1.0, 0.85), "ok"), ((0.75, 1.0), "note"), ((0.2, 0.29), "warning")])
+def test_clouds_by_the_mask(shares, level):
+    image = sentinel2(size=100)
+    clear = xr.ones_like(image[:, 0], dtype=bool).drop_vars("band")
+    for number, share in enumerate(shares):
+        clear[number, :, round(100 * share) :] = False
+    scene = build(s2=image, clear={"s2": clear})
+    finding = next(finding for finding in diagnose(scene).findings if finding.check == "clouds")
+    assert finding.level == level
+    assert (level == "warning") == (not to_sample(scene)["s2_valid"].any())
+
+
+def test_dates_that_hold_nothing_are_counted():
+    image = sentinel2()
+    image[1] = np.nan
+    assert found("s2", image)["empty dates"].seen == "1 of 2 hold no measurement"
+
+
+def test_a_date_in_the_future():
+    image = sentinel2().assign_coords(time=pd.DatetimeIndex(["2021-05-03", "2201-07-12"]))
+    assert found("s2", image)["dates"].seen == "2201-07-12, in the future"
+
+
+def test_two_projections_are_no_scene():
+    scene = build(s2=sentinel2(), s1=sentinel1())
+    moved = sentinel1().rio.write_crs("EPSG:32632").rename("image")
+    scene["s1"] = moved.to_dataset()
+    (finding,) = [finding for finding in diagnose(scene).findings if finding.modality == "scene"]
+    assert finding.level == "error" and finding.seen == "s2 in EPSG:32633, s1 in EPSG:32632"
+
+
+def test_rows_are_the_findings_in_plain_words():
+    report = diagnose_image("s2", sentinel2())
+    assert report.rows == report.to_dict()["findings"]
+    assert set(report.rows[0]) == {"modality", "check", "level", "seen", "expected", "next_step"}

@@ -142,7 +142,8 @@ def test_exit_codes_pass_through(checkout, bare):
 def test_test_runs_pytest_with_one_thread_and_no_backend(checkout, bare):
     install_fake(checkout)
     done = call(checkout, bare, "test", "tests/runs", "-x", MPLBACKEND="Agg")
-    assert done.stdout == "pytest -rs --numprocesses 2 --dist loadscope --no-loadscope-reorder tests/runs -x OMP=1 PASSIVE MPL=unset\n"
+    shared = "--numprocesses 2 --dist loadscope --no-loadscope-reorder"
+    assert done.stdout == f"pytest -rs {shared} tests/runs -x OMP=1 PASSIVE MPL=unset\n"
 
 
 def test_demo_and_run_go_through_the_command_line(checkout, bare):

@@ -8,10 +8,10 @@ from small_runs import EVERYTHING, SMALL
 
 from skysense_nb.errors import ParameterError
 from skysense_nb.layers import window_attention
+from skysense_nb.models.meter import PARTS, Meter
 from skysense_nb.pretraining import CropPlan, Recipe, Terms
 from skysense_nb.pretraining.absent_gpu import mixed_precision
 from skysense_nb.pretraining.machines import GIB, MACHINES, Machine, calibrate, machine
-from skysense_nb.pretraining.meter import PARTS, Meter
 from skysense_nb.pretraining.planner import plan, scale, traffic, weights
 from skysense_nb.pretraining.rehearsal import fresh_networks, overlapping_views, rehearse
 

@@ -1,4 +1,4 @@
-"""What a step keeps for its backward pass, holds at most, and computes: counted while it runs.
+"""What a model keeps for its backward pass, holds at most, and computes: counted while it runs.
 
 The same meter reads real tensors and PyTorch's fake ones, which have shapes and storages but no memory.
 """

@@ -12,9 +12,10 @@ from skysense_nb.mapping.products import (
 )
 from skysense_nb.mapping.run import Map, map_scene
 from skysense_nb.mapping.store import EmbeddingStore
+from skysense_nb.mapping.workers import local_cluster
 from skysense_nb.mapping.writers import open_map
 
 __all__ = [
-    "EmbeddingStore", "Layer", "Map", "Product", "assignments", "change", "class_map", "embedding", "map_detections",
-    "map_scene", "open_map", "similarity",
+    "EmbeddingStore", "Layer", "Map", "Product", "assignments", "change", "class_map", "embedding", "local_cluster",
+    "map_detections", "map_scene", "open_map", "similarity",
 ]  # fmt: skip

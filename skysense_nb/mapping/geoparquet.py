@@ -9,13 +9,13 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pyarrow
-import pyarrow.parquet
 import shapely
 
 from skysense_nb.errors import DatasetError
 
 if TYPE_CHECKING:
+    import pyarrow
+
     from skysense_nb.mapping.store import EmbeddingStore
 
 
@@ -43,6 +43,8 @@ def write_whole(path: str | Path, write: Callable[[Path], object]) -> Path:
 
 def write_cells(store: EmbeddingStore, path: Path) -> None:
     """One row per cell with features: the middle of the cell, its row and column on the grid, and the features."""
+    import pyarrow.parquet
+
     schema = cell_schema(store)
     with pyarrow.parquet.ParquetWriter(path, schema, compression="zstd") as file:
         for rows, columns in store.blocks():
@@ -57,6 +59,8 @@ def write_cells(store: EmbeddingStore, path: Path) -> None:
 
 def cell_schema(store: EmbeddingStore) -> pyarrow.Schema:
     """Columns of a table of cells, with what GeoParquet 1.1 says about the geometry and pandas about provenance."""
+    import pyarrow
+
     features = [(f"f{number}", pyarrow.float32()) for number in range(store.width)]
     columns = [("row", pyarrow.int32()), ("column", pyarrow.int32()), *features, ("geometry", pyarrow.binary())]
     geometry = {

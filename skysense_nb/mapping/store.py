@@ -92,9 +92,7 @@ class EmbeddingStore:
         """All features, lazily: (feature, y, x) float32 with CRS; NaN where no sensor saw the ground."""
         steps = self.steps
         values = self.stored.data.map_blocks(lambda part: decoded(part, steps), dtype="float32")
-        found = self.stored.copy(data=values).rename("features")
-        found.attrs = dict(self.provenance)
-        return found
+        return self.told(self.stored.copy(data=values).rename("features"))
 
     def vector(
         self, lon: float | None = None, lat: float | None = None, *, x: float | None = None, y: float | None = None
@@ -147,9 +145,7 @@ class EmbeddingStore:
         values = self.stored.data.map_blocks(
             lambda part: cosine(decoded(part, steps), like), drop_axis=0, dtype="float32", meta=empty
         )
-        found = self.stored.isel(feature=0, drop=True).copy(data=values).rename("similarity")
-        found.attrs = dict(self.provenance)
-        return found
+        return self.told(self.stored.isel(feature=0, drop=True).copy(data=values).rename("similarity"))
 
     def search(
         self, vector: xr.DataArray | np.ndarray, *, count: int = 10, apart_m: float = 0.0
@@ -211,8 +207,19 @@ class EmbeddingStore:
         Raises:
             DatasetError: The file exists, its name does not end in .parquet, or it cannot be written.
         """
-        write = (lambda beside: write_cells(self, beside)) if parcels is None else None
-        return write_whole(path, write or self.parcels(parcels).to_parquet)
+
+        def write(unfinished: Path) -> None:
+            if parcels is None:
+                write_cells(self, unfinished)
+            else:
+                self.parcels(parcels).to_parquet(unfinished)
+
+        return write_whole(path, write)
+
+    def told(self, values: xr.DataArray) -> xr.DataArray:
+        """An array on the grid, with CRS and provenance and nothing of how it is stored."""
+        values.attrs, values.encoding = dict(self.provenance), {}
+        return values.rio.write_crs(str(self.grid.crs))
 
     @property
     def crs(self) -> CRS:

@@ -57,7 +57,7 @@ class Tiling:
 
     Example:
         >>> [(span.first, span.last) for span in Tiling((9, 9), side=5, margin=1).spans(0)]
-        [(0, 4), (4, 7), (7, 9)]
+        [(0, 4), (4, 7), (5, 9)]
     """
 
     shape: tuple[int, int]

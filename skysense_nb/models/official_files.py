@@ -40,8 +40,8 @@ def official_tensors(model: MultiModalModel) -> dict[str, dict[str, Tensor]]:
 
     Example:
         >>> from skysense_nb.models import load
-        >>> sorted(official_tensors(load("skysense-tiny", "random", parts=("s1", "fusion"))[0]))
-        ['fusion', 'head_s1', 's1']
+        >>> list(official_tensors(load("skysense-tiny", "random")[0]))
+        ['hr', 's2', 's1', 'fusion', 'head_s2', 'head_s1']
     """
     if not isinstance(model, SkySense):
         raise CheckpointError.of("a model of SkySense v1", type(model).__name__, "No weights of V2 are published.")

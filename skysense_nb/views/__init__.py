@@ -26,6 +26,7 @@ from skysense_nb.views.prediction_figures import PredictedBoxes, PredictedMask, 
 from skysense_nb.views.region_figures import regions_figure
 from skysense_nb.views.scene_figures import scene_figure, series_figure, spectra_figure
 from skysense_nb.views.switch_figures import answers_figure
+from skysense_nb.views.tiling_figures import tiling_figure
 from skysense_nb.views.token_figures import choices_figure, token_grids_figure
 from skysense_nb.views.training_figures import Chart, training_figure
 
@@ -77,6 +78,7 @@ __all__ = [
     "spread_figure",
     "stages_figure",
     "stretch_limits",
+    "tiling_figure",
     "token_grids_figure",
     "training_figure",
 ]

@@ -7,7 +7,7 @@ import pytest
 from small_maps import Identity, convolved, region
 
 from skysense_nb.data.storage import open_scene, save
-from skysense_nb.mapping import map_scene
+from skysense_nb.mapping import local_cluster, map_scene
 
 OPTIONS = {"tile": 8, "batch": 2, "progress": False}
 
@@ -15,10 +15,9 @@ OPTIONS = {"tile": 8, "batch": 2, "progress": False}
 @pytest.fixture(scope="module")
 def client():
     """Two processes on this machine."""
-    from distributed import Client, LocalCluster
+    from distributed import Client
 
-    where = {"dashboard_address": "127.0.0.1:0", "worker_dashboard_address": "127.0.0.1:0"}
-    with LocalCluster(n_workers=2, threads_per_worker=1, **where) as cluster, Client(cluster) as client:
+    with local_cluster(2) as cluster, Client(cluster) as client:
         yield client
 
 

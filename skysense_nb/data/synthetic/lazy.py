@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from threading import Lock
 
 import dask
 import dask.array
@@ -21,6 +22,12 @@ from skysense_nb.errors import SceneError
 from skysense_nb.sensors import SENSORS
 
 Bounds = tuple[int, int, int, int]
+
+READ_AT_ONCE = 512
+"""Edge of the pieces in which a region is stored, pixels: who reads a tile should not have to decode ten."""
+
+ONE_AT_A_TIME = Lock()
+"""Rasterio silences a warning of its own in a way that threads undo for one another."""
 
 
 def lazy_region(
@@ -136,7 +143,8 @@ class Blocks:
                 return dask.array.full(shape, np.nan, dtype, chunks=shape)
             return dask.array.from_delayed(drawing[name], shape, dtype).astype(dtype)
 
-        return dask.array.block([[piece(*one) for one in row] for row in self.rows])
+        whole = dask.array.block([[piece(*one) for one in row] for row in self.rows])
+        return whole.rechunk({whole.ndim - 2: READ_AT_ONCE, whole.ndim - 1: READ_AT_ONCE})
 
 
 def layers_of(
@@ -144,7 +152,8 @@ def layers_of(
 ) -> dict[str, np.ndarray]:
     """Images of a block, where it is clear, and its land cover."""
     bounds = (block.left, block.bottom, block.right, block.top)
-    scene = World(seed).window(bounds, block.zone, modalities=sensors, clouds=clouds, **days)
+    with ONE_AT_A_TIME:
+        scene = World(seed).window(bounds, block.zone, modalities=sensors, clouds=clouds, **days)
     layers = {name: scene[name]["image"].values for name in sensors}
     if "s2" in sensors:
         layers["clear"] = scene["s2"]["clear"].values

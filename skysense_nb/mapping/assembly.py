@@ -11,7 +11,7 @@ from skysense_nb.mapping.job import Job, Result
 from skysense_nb.mapping.ledger import Ledger
 from skysense_nb.mapping.tiles import Span, Tile
 
-KEPT_BYTES = 32 * 2**20
+KEPT_BYTES = 16 * 2**20
 """Of tiles that stay in memory between blocks."""
 
 Block = tuple[slice, slice]

@@ -14,11 +14,11 @@ import torch
 import xarray as xr
 from torch import Tensor
 
-from skysense_nb.errors import ParameterError, RunError, SampleError
+from skysense_nb.errors import ParameterError, SampleError
 from skysense_nb.mapping.doubles import without_doubles
 from skysense_nb.mapping.imagery import Imagery, scaled
 from skysense_nb.mapping.job import Job, Result
-from skysense_nb.mapping.ledger import Ledger
+from skysense_nb.mapping.ledger import Ledger, room_in
 from skysense_nb.mapping.products import Product, Sample
 from skysense_nb.mapping.run import Map, carry_out, cut, provenance
 from skysense_nb.mapping.tiles import Span
@@ -170,17 +170,14 @@ def write_objects(job: DetectionJob, table: np.ndarray, path: Path, told: dict[s
     x, y = grid.affine @ (table[:, 0:8:2], table[:, 1:8:2])
     columns = {"class": np.array(job.classes, object)[table[:, 9].astype(int)], "score": table[:, 8]}
     objects = geopandas.GeoDataFrame(columns, geometry=shapely.polygons(np.stack([x, y], -1)), crs=str(grid.crs))
-    try:
-        with TemporaryDirectory(dir=path.parent, prefix=".detections-") as beside:
-            unfinished = Path(beside) / path.name
-            objects.to_file(
-                unfinished, layer="detections", driver="GPKG", engine="pyogrio", geometry_type="Polygon",
-                layer_metadata=told,
-            )  # fmt: skip
-            unfinished.replace(path)
-    except (OSError, DataSourceError) as error:
-        fix = "Make room and call this again: finished tiles are kept."
-        raise RunError.of(f"room to write in {path.parent}", str(error), fix) from error
+    beside = TemporaryDirectory(dir=path.parent, prefix=".detections-")
+    with room_in(path.parent, DataSourceError), beside as folder:
+        unfinished = Path(folder) / path.name
+        objects.to_file(
+            unfinished, layer="detections", driver="GPKG", engine="pyogrio", geometry_type="Polygon",
+            layer_metadata=told,
+        )  # fmt: skip
+        unfinished.replace(path)
 
 
 def table_of(found: dict[str, Tensor], classes: int) -> np.ndarray:

@@ -92,14 +92,13 @@ class Ledger:
             arrays["largest"] = np.max(largest, 0)
         arrays["gaps"] = np.array(json.dumps(gaps))
         unfinished = self.path(number).with_suffix(f".{os.getpid()}.unfinished")
-        try:
-            with unfinished.open("wb") as file:
-                np.savez(file, **arrays)
-            os.replace(unfinished, self.path(number))
-        except OSError as error:
-            unfinished.unlink(missing_ok=True)
-            fix = "Make room and call this again: finished tiles are kept."
-            raise RunError.of(f"room to write in {self.folder}", str(error), fix) from error
+        with room_in(self.folder):
+            try:
+                with unfinished.open("wb") as file:
+                    np.savez(file, **arrays)
+                os.replace(unfinished, self.path(number))
+            finally:
+                unfinished.unlink(missing_ok=True)
 
     def gaps(self, number: int) -> dict[int, str]:
         """Tiles of a piece without values, and why."""
@@ -143,6 +142,21 @@ def side_begun_with(folder: Path) -> int | None:
 def unread(gap: str) -> bool:
     """Whether a gap is one that may be gone when its tile is read again."""
     return gap.startswith(NOT_READ)
+
+
+@contextmanager
+def room_in(folder: Path, *errors: type[Exception]) -> Iterator[None]:
+    """Says in one sentence that a disk is full or cannot be written, and what to do.
+
+    Args:
+        folder: Where something is written.
+        errors: What a library raises beside `OSError`.
+    """
+    try:
+        yield
+    except (OSError, *errors) as error:
+        fix = "Make room and call this again: finished tiles are kept."
+        raise RunError.of(f"room to write in {folder}", str(error), fix) from error
 
 
 def whole(path: Path, content: bytes) -> None:

@@ -16,24 +16,28 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
+import rasterio
 import xarray as xr
 from tqdm.auto import tqdm
 
-from skysense_nb.errors import ParameterError, RunError
+from skysense_nb.errors import ParameterError
 from skysense_nb.mapping.assembly import Mosaic
 from skysense_nb.mapping.imagery import Imagery, scaled
 from skysense_nb.mapping.job import Job
-from skysense_nb.mapping.ledger import Ledger, side_begun_with, unread
+from skysense_nb.mapping.ledger import Ledger, room_in, side_begun_with, unread
 from skysense_nb.mapping.memory import largest_tile
 from skysense_nb.mapping.products import Product
 from skysense_nb.mapping.tiles import Tiling
 from skysense_nb.mapping.workers import compute_on, model_of
-from skysense_nb.mapping.writers import Writer, block_side, open_map, writer
+from skysense_nb.mapping.writers import GDAL_CACHE_MB, Writer, block_side, open_map, writer
 from skysense_nb.models.digest import weights_digest
 from skysense_nb.models.multimodal import MultiModalModel
 
 if TYPE_CHECKING:
     from distributed import Client
+
+MANY_BANDS = 16
+"""More than these are not looked at band by band."""
 
 AHEAD = 2
 """Pieces that are read while one is computed."""
@@ -87,7 +91,7 @@ def map_scene(
     memory_gb: float | None = None,
     period: tuple[str, str] | None = None,
     min_clear: float = 0.3,
-    form: str = "cog",
+    form: str | None = None,
     client: Client | None = None,
     progress: bool = True,
     stop: Callable[[], bool] = lambda: False,
@@ -111,7 +115,7 @@ def map_scene(
             begins.
         period: First and last acquisition date to read; None for all.
         min_clear: Dates less clear than this over a tile are left out there.
-        form: `cog` or `zarr`.
+        form: `cog` or `zarr`; by default `zarr` for many bands, such as those of an embedding.
         client: A Dask cluster to share the work; its workers must see `out` under the same path.
         progress: Show a bar.
         stop: Asked after each piece; True ends the call, finished pieces stay.
@@ -127,9 +131,10 @@ def map_scene(
 
     Example:
         >>> print(map_scene(region, model, embedding(model.width), "runs/region"))          # doctest: +SKIP
-        400 tiles (400 computed now) in 61.0 s: embedding.tif
+        400 tiles (400 computed now) in 61.0 s: embedding.zarr
     """
-    make = writer(form)
+    form = form or ("zarr" if max(len(layer.bands) for layer in product.layers) > MANY_BANDS else "cog")
+    make = writer(form, product.layers)
     imagery = Imagery(scene, period)
     imagery.check_units()
     if batch < 1:
@@ -228,7 +233,7 @@ def write(job: Job, ledger: Ledger, make: type[Writer], attrs: dict[str, str]) -
     side = block_side(max(len(layer.bands) for layer in product.layers))
     grid = scaled(job.imagery.cells, product.pixels_per_cell)
     scales = {} if product.scale is None else {"scale": json.dumps(product.scale(mosaic.largest).tolist())}
-    try:
+    with room_in(ledger.folder), rasterio.Env(GDAL_CACHEMAX=GDAL_CACHE_MB):
         writers = [make(ledger.folder, layer, grid, attrs | scales, side) for layer in product.layers]
         for rows, columns in mosaic.blocks(side):
             found = mosaic.block((rows, columns))
@@ -241,9 +246,6 @@ def write(job: Job, ledger: Ledger, make: type[Writer], attrs: dict[str, str]) -
                 writers[at].write(rows, columns, values)
         for one in writers:
             one.close()
-    except OSError as error:
-        fix = "Make room and call this again: finished tiles are kept."
-        raise RunError.of(f"room to write in {ledger.folder}", str(error), fix) from error
 
 
 def provenance(job: Job, model: MultiModalModel) -> dict[str, str]:

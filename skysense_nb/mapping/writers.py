@@ -21,7 +21,7 @@ from rasterio.windows import Window
 from skysense_nb.errors import ParameterError
 from skysense_nb.mapping.products import Layer
 
-BLOCK_BYTES = 16 * 2**20
+BLOCK_BYTES = 4 * 2**20
 """Of one block of averaged values: what assembling needs at a time."""
 
 
@@ -30,12 +30,16 @@ def block_side(bands: int) -> int:
 
     Example:
         >>> block_side(1), block_side(1024)
-        (512, 64)
+        (512, 32)
     """
     side = 512
     while side > 16 and bands * side**2 * 4 > BLOCK_BYTES:
         side //= 2
     return side
+
+
+GDAL_CACHE_MB = 32
+"""GDAL keeps a twentieth of the machine's memory by default."""
 
 
 class Writer(Protocol):
@@ -116,8 +120,8 @@ class ZarrWriter:
         )
         image = image.assign_coords(feature=list(layer.bands)).rio.write_crs(str(grid.crs))
         image.attrs |= attrs | layer.attrs
-        encoding = {layer.name: {"_FillValue": layer.nodata}}
-        image.to_dataset().to_zarr(self.unfinished, zarr_format=2, compute=False, encoding=encoding)
+        image.encoding["_FillValue"] = layer.nodata  # beside the name of the CRS, which rioxarray keeps there
+        image.to_dataset().to_zarr(self.unfinished, zarr_format=2, compute=False)
         self.array = zarr.open_array(self.unfinished / layer.name, mode="r+")
 
     def write(self, rows: slice, columns: slice, values: np.ndarray) -> None:
@@ -133,15 +137,18 @@ class ZarrWriter:
 WRITERS: dict[str, type[Writer]] = {"cog": CogWriter, "zarr": ZarrWriter}
 
 
-def writer(kind: str) -> type[Writer]:
-    """The writer of a kind.
+def writer(form: str, layers: tuple[Layer, ...]) -> type[Writer]:
+    """The writer of a form.
 
     Raises:
-        ParameterError: An unknown kind.
+        ParameterError: An unknown form, or one that cannot hold a layer.
     """
-    if kind not in WRITERS:
-        raise ParameterError.of(f"a form among {', '.join(WRITERS)}", repr(kind), "Choose one of these.")
-    return WRITERS[kind]
+    if form not in WRITERS:
+        raise ParameterError.of(f"a form among {', '.join(WRITERS)}", repr(form), "Choose one of these.")
+    if form == "cog" and (half := [layer.name for layer in layers if layer.dtype == "float16"]):
+        fix = "Choose form='zarr', or float32 or int8."
+        raise ParameterError.of("a dtype that GeoTIFF files have", f"float16 for {', '.join(half)}", fix)
+    return WRITERS[form]
 
 
 def open_map(path: str | Path) -> xr.DataArray:

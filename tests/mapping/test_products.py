@@ -35,7 +35,8 @@ def test_one_tile_is_the_embedding_of_the_scene(tmp_path, model, scene):
     for dtype, error in (("float32", 1e-6), ("float16", 2e-3)):
         found = mapped(scene, model, embedding(model.width, dtype), tmp_path / dtype, form="zarr").open()
         assert found.dtype == dtype and found.dims == ("feature", "y", "x")
-        assert found.odc.geobox == expected.odc.geobox and found.attrs["model"] == expected.attrs["model"]
+        assert found.odc.geobox == expected.odc.geobox and found.rio.crs == expected.rio.crs
+        assert found.attrs["model"] == expected.attrs["model"]
         assert np.abs(found.values - expected.values).max() <= error * np.abs(expected.values).max()
 
 
@@ -119,3 +120,10 @@ def test_assignments_are_the_nearest_prototypes(tmp_path, model, scene):
 def test_what_cannot_be_stored_is_refused(make):
     with pytest.raises(ParameterError, match="^Expected "):
         make()
+
+
+def test_half_precision_is_refused_where_files_lack_it(tmp_path, model, scene):
+    with pytest.raises(ParameterError, match="float16 for embedding. Choose form='zarr'"):
+        map_scene(scene, model, embedding(model.width), tmp_path, form="cog")
+    assert not any(tmp_path.iterdir())
+    assert mapped(scene, model, embedding(model.width), tmp_path).files["embedding"].suffix == ".zarr"

@@ -15,7 +15,8 @@ from small_maps import Identity, convolved, region, same
 
 from skysense_nb.data.storage import open_scene, save
 from skysense_nb.errors import RunError
-from skysense_nb.mapping import map_scene, run
+from skysense_nb.mapping import map_scene
+from skysense_nb.mapping.writers import WRITERS
 
 HERE = Path(__file__).parent
 OPTIONS = {"tile": 8, "batch": 2, "progress": False}
@@ -140,7 +141,7 @@ def test_a_full_disk_keeps_the_finished_tiles(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("form", ["cog", "zarr"])
 def test_a_full_disk_while_the_raster_is_written_keeps_the_tiles(tmp_path, monkeypatch, form):
-    writer = run.writer(form)
+    writer = WRITERS[form]
 
     def full(self, *_):
         raise OSError(errno.ENOSPC, "No space left on device")

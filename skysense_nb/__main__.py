@@ -180,13 +180,18 @@ def bench_command(
     compiled: Annotated[bool, typer.Option(help="Compile its models.")] = False,
     readers: Annotated[bool, typer.Option(help="Measure the readers of the benchmarks, on miniatures.")] = False,
     tasks: Annotated[bool, typer.Option(help="Measure training and prediction of each downstream task.")] = False,
+    mapping: Annotated[bool, typer.Option(help="Measure how fast a region is mapped, beside the model alone.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Measure modules on this machine, a step of pre-training, the readers of the benchmarks, or the tasks."""
+    """Measure modules on this machine, a step of pre-training, the readers of the benchmarks, tasks, or mapping."""
     if readers:
         from skysense_nb.runs.bench_readers import bench_readers
 
         measured = bench_readers()
+    elif mapping:
+        from skysense_nb.runs.bench_mapping import bench_mapping
+
+        measured = bench_mapping(preset or "skysense-tiny")
     elif tasks:
         from skysense_nb.runs.bench_tasks import bench_tasks
 

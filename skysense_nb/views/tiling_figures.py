@@ -28,7 +28,7 @@ def tiling_figure(
 
     Example:
         >>> tiling_figure(np.ones((6, 6, 3)), [(0, 4, 0, 3), (2, 6, 3, 6)], [(0, 6, 0, 6)], np.ones((3, 6)), (0, 0))
-        <Figure size 900x436 with 2 Axes>
+        <Figure size 900x485 with 3 Axes>
     """
     figure, axes = panels(2, panel_inches=4.5)
     size = image.shape[1], image.shape[0]

@@ -20,7 +20,8 @@ from skysense_nb.models.checkpoints import load
 HERE = Path(__file__).parent
 
 PEAK = """
-import resource, sys
+import re, sys
+from pathlib import Path
 sys.path[:0] = {paths}
 from small_maps import Identity, same
 from skysense_nb.data.storage import open_scene
@@ -30,8 +31,16 @@ identity = {model!r} == "identity"
 model = Identity() if identity else load({model!r}, weights="random")[0]
 product = same("s2") if identity else embedding(model.width)
 done = map_scene(open_scene({scene!r}), model, product, {out!r}, progress=False, **{options!r})
-print(done.tiles, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20)
+status = Path("/proc/self/status").read_text()  # getrusage would count the process that started this one
+print(done.tiles, int(re.search(r"VmHWM:\\s+(\\d+)", status)[1]) / 2**20)
 """
+
+
+@pytest.fixture(autouse=True)
+def on_linux(request):
+    """Peaks are read where Linux tells them."""
+    if "peak_gib" in request.function.__code__.co_names and not Path("/proc/self/status").exists():
+        pytest.skip("no /proc on this system")
 
 
 def peak_gib(scene: Path, out: Path, model: str, **options) -> tuple[int, float]:

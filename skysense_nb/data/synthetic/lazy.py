@@ -144,7 +144,8 @@ class Blocks:
             return dask.array.from_delayed(drawing[name], shape, dtype).astype(dtype)
 
         whole = dask.array.block([[piece(*one) for one in row] for row in self.rows])
-        return whole.rechunk({whole.ndim - 2: READ_AT_ONCE, whole.ndim - 1: READ_AT_ONCE})
+        side = min(READ_AT_ONCE, round(self.block_m / pixel_m))  # blocks are split, never merged
+        return whole.rechunk({whole.ndim - 2: side, whole.ndim - 1: side})
 
 
 def layers_of(

@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-import rasterio
 import xarray as xr
 from tqdm.auto import tqdm
 
 from skysense_nb.errors import ParameterError
 from skysense_nb.mapping.assembly import Mosaic
+from skysense_nb.mapping.gdal_cache import small_gdal_cache
 from skysense_nb.mapping.imagery import Imagery, scaled
 from skysense_nb.mapping.job import Job
 from skysense_nb.mapping.ledger import Ledger, room_in, side_begun_with, unread
@@ -29,7 +29,7 @@ from skysense_nb.mapping.memory import largest_tile
 from skysense_nb.mapping.products import Product
 from skysense_nb.mapping.tiles import Tiling
 from skysense_nb.mapping.workers import compute_on, model_of
-from skysense_nb.mapping.writers import GDAL_CACHE_MB, Writer, block_side, open_map, writer
+from skysense_nb.mapping.writers import Writer, block_side, open_map, writer
 from skysense_nb.models.digest import weights_digest
 from skysense_nb.models.multimodal import MultiModalModel
 
@@ -233,7 +233,7 @@ def write(job: Job, ledger: Ledger, make: type[Writer], attrs: dict[str, str]) -
     side = block_side(max(len(layer.bands) for layer in product.layers))
     grid = scaled(job.imagery.cells, product.pixels_per_cell)
     scales = {} if product.scale is None else {"scale": json.dumps(product.scale(mosaic.largest).tolist())}
-    with room_in(ledger.folder), rasterio.Env(GDAL_CACHEMAX=GDAL_CACHE_MB):
+    with room_in(ledger.folder), small_gdal_cache():
         writers = [make(ledger.folder, layer, grid, attrs | scales, side) for layer in product.layers]
         for rows, columns in mosaic.blocks(side):
             found = mosaic.block((rows, columns))

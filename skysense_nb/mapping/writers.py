@@ -38,10 +38,6 @@ def block_side(bands: int) -> int:
     return side
 
 
-GDAL_CACHE_MB = 32
-"""GDAL keeps a twentieth of the machine's memory by default."""
-
-
 class Writer(Protocol):
     """Takes the blocks of one layer."""
 

@@ -84,10 +84,9 @@ def compare_command(
     as_json: AsJson = False,
 ) -> None:
     """Compare the numbers of runs with what is expected of their notebooks; exits 1 where one drifted."""
-    from skysense_nb.runs.expectations import drifts, read_expectations
-    from skysense_nb.runs.record import read_record
+    from skysense_nb.runs.expectations import default_run, drifts, read_expectations
 
-    records = [read_record(folder) for folder in runs]
+    records = [default_run(folder) for folder in runs]
     found = {one.notebook: drifts(read_expectations(one.notebook), one.metrics) for one in records}
     if as_json:
         print_json({name: [str(one) for one in drifted] for name, drifted in found.items()})
@@ -102,11 +101,10 @@ def expect_command(
     runs: Annotated[list[Path], typer.Argument(help="Folders of good runs with default parameters.")],
 ) -> None:
     """Take the numbers of runs as what is expected from now on, and print what that changes."""
-    from skysense_nb.runs.expectations import write_expectations
-    from skysense_nb.runs.record import read_record
+    from skysense_nb.runs.expectations import default_run, write_expectations
 
     for folder in runs:
-        record = read_record(folder)
+        record = default_run(folder)
         changed = write_expectations(record)
         print(f"{record.notebook}: {'; '.join(map(str, changed)) or 'nothing new'}")
 

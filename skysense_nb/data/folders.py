@@ -11,7 +11,7 @@ import xarray as xr
 
 from skysense_nb.data.rasters import canonical, check_one_grid, open_file, read
 from skysense_nb.data.scene import build
-from skysense_nb.data.scene_classification import clear_of, with_clear
+from skysense_nb.data.scene_classification import clear_of
 from skysense_nb.errors import ParameterError, SceneError
 from skysense_nb.sensors import SENSORS
 
@@ -93,7 +93,10 @@ def scene_from_folder(
         return scene
     if "s2" not in scene.children:
         raise ParameterError.of("patterns with s2 beside scl", ", ".join(patterns), "Add s2, or leave scl out.")
-    return with_clear(scene, {"s2": clear_of(read_classes(found[CLASSES], scene["s2"]["image"], chunks))})
+    node = scene["s2"].to_dataset()  # its pixels and dates are known now, so classes can be laid on them
+    classes = read_classes(found[CLASSES], node["image"], chunks)
+    scene["s2"] = xr.DataTree(node.assign(clear=clear_of(classes).drop_attrs()))
+    return scene
 
 
 def find_files(folder: Path, pattern: str) -> Files:

@@ -22,15 +22,3 @@ def clear_of(classes: xr.DataArray) -> xr.DataArray:
         [True, False, False, False, True]
     """
     return classes.isin(CLEAR_CLASSES)
-
-
-def with_clear(scene: xr.DataTree, clear: dict[str, xr.DataArray]) -> xr.DataTree:
-    """A scene with lazy masks (time, y, x) on the pixels of their images; `build` would read them at once.
-
-    Example:
-        >>> with_clear(place, {"s2": clear_of(classes)})         # doctest: +SKIP
-    """
-    for name, mask in clear.items():
-        node = scene[name].to_dataset()
-        scene[name] = xr.DataTree(node.assign(clear=mask.drop_attrs().sel(time=node["time"])))
-    return scene

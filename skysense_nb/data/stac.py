@@ -20,7 +20,7 @@ from skysense_nb.data.catalog import RemoteSource, entries
 from skysense_nb.data.rasters import to_db, undo_offset
 from skysense_nb.data.remote_files import ImageDriver
 from skysense_nb.data.scene import build
-from skysense_nb.data.scene_classification import clear_of, with_clear
+from skysense_nb.data.scene_classification import clear_of
 from skysense_nb.data.stac_search import find_source, moment, search, words_for_failures
 from skysense_nb.errors import ParameterError, SceneError
 from skysense_nb.sensors import SENSORS
@@ -111,7 +111,7 @@ def scene_from_stac(
         images[name] = series["image"].assign_attrs(source=place.address, items=len(items))
         if "scene_classification" in series:
             clear[name] = clear_of(series["scene_classification"])
-    return with_clear(build(**images), clear)
+    return build(**images, clear=clear)
 
 
 def check_units(sources: dict[str, RemoteSource]) -> None:

@@ -211,7 +211,7 @@ def s1_scale(values: np.ndarray) -> str:
     if np.nanmedian(values) >= 5:
         return "amplitude"
     off = np.zeros(2)  # from the training statistics, as power and as amplitude
-    for band, mean, std in zip(np.moveaxis(values, 1, 0), SENSORS["s1"].mean, SENSORS["s1"].std, strict=False):
+    for band, mean, std in zip(np.moveaxis(values, 1, 0), SENSORS["s1"].mean, SENSORS["s1"].std, strict=True):
         if (band > 0).any():
             off += np.abs(np.log10(np.median(band[band > 0])) * np.array([10, 20]) - mean) / std
     return "power or amplitude" if off[1] < off[0] else "power"

@@ -23,6 +23,7 @@ from skysense_nb.mapping.products import Product, Sample
 from skysense_nb.mapping.run import Map, carry_out, cut, provenance
 from skysense_nb.mapping.tiles import Span
 from skysense_nb.mapping.workers import model_of
+from skysense_nb.models.digest import weights_digest
 from skysense_nb.models.multimodal import MultiModalModel
 from skysense_nb.sensors import HR_PIXELS_PER_CELL
 
@@ -132,17 +133,19 @@ def map_detections(
     if batch < 1 or not 0 < double_iou <= 1:
         got = f"a batch of {batch}, an IoU of {double_iou}"
         raise ParameterError.of("a batch of at least 1 and an IoU above 0, at most 1", got, "Pass such numbers.")
-    imagery = Imagery(scene, period)
+    loaded = model_of(model)
+    imagery = Imagery(scene, period, loaded.modalities)
     imagery.check_units()
     told = f"{identity}, classes {', '.join(classes)}, doubles from {double_iou}"
     product = Product("detections", told, detector, (), lambda values, _: (), kept_dtype="float64")
     tiling = cut(imagery, tile, margin_m, 0.0, "none")
-    job, loaded = DetectionJob(imagery, model, product, tiling, batch, min_clear, tuple(classes)), model_of(model)
-    ledger = Ledger(out, job.identity(loaded))
+    job = DetectionJob(imagery, model, product, tiling, batch, min_clear, tuple(classes))
+    weights = weights_digest(loaded)
+    ledger = Ledger(out, job.identity(loaded, weights))
     path = ledger.folder / "detections.gpkg"
 
     def write_file() -> None:
-        write_objects(job, gathered(job, ledger, double_iou), path, provenance(job, loaded))
+        write_objects(job, gathered(job, ledger, double_iou), path, provenance(job, loaded, weights))
 
     return carry_out(job, loaded, ledger, {"detections": path}, write_file, client, progress, stop)
 

@@ -18,11 +18,11 @@ import xarray as xr
 from odc.geo.geobox import GeoBox
 from odc.geo.xr import xr_coords
 
-from skysense_nb.data.sample import cell_grid, check_unit, measured, on_grid, pixel_grid, same_grid
+from skysense_nb.data.sample import cell_grid, check_unit, measured, on_grid, only, pixel_grid, same_grid
 from skysense_nb.data.scene import geobox, modalities
 from skysense_nb.errors import SampleError, SceneError
 from skysense_nb.mapping.tiles import Span, Tile
-from skysense_nb.sensors import HR_PIXELS_PER_CELL
+from skysense_nb.sensors import HR_PIXELS_PER_CELL, SENSORS
 
 HALO = 4
 """Source pixels around a tile that resampling may look at."""
@@ -42,9 +42,11 @@ class Imagery:
         scene: The scene. Where its pixels nest in the cells, tiles are exact windows of it; otherwise each tile is
             resampled from its window and `HALO` pixels around it.
         period: First and last acquisition date to read, such as `("2024-04-01", "2024-09-30")`; None for all.
+        sensors: Those a model reads; others are left on disk.
 
     Raises:
         SceneError: No date of any sensor lies in the period.
+        SampleError: It has none of the sensors.
 
     Example:
         >>> Imagery(open_scene("region.zarr")).cells.shape          # doctest: +SKIP
@@ -53,6 +55,7 @@ class Imagery:
 
     scene: xr.DataTree
     period: tuple[str, str] | None = None
+    sensors: tuple[str, ...] = tuple(SENSORS)
 
     def __post_init__(self) -> None:
         if self.period is not None:
@@ -60,8 +63,8 @@ class Imagery:
 
     @cached_property
     def names(self) -> list[str]:
-        """The sensors there are."""
-        return modalities(self.scene)
+        """The sensors that are read."""
+        return modalities(only(self.scene, self.sensors))
 
     @cached_property
     def cells(self) -> GeoBox:

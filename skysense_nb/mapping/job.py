@@ -16,7 +16,6 @@ from skysense_nb.mapping.gdal_cache import small_gdal_cache
 from skysense_nb.mapping.imagery import READ_ERRORS, Imagery, seen
 from skysense_nb.mapping.products import Product, Sample
 from skysense_nb.mapping.tiles import Tile, Tiling
-from skysense_nb.models.digest import weights_digest
 from skysense_nb.models.multimodal import MultiModalModel
 from skysense_nb.runtime import evaluation_mode, explain_out_of_memory
 
@@ -39,6 +38,11 @@ class Result:
     values: np.ndarray | None = None
     seen: np.ndarray | None = None
     gap: str = ""
+
+
+def named(model: MultiModalModel, weights: str) -> str:
+    """A model in words, and the beginning of the digest of its weights."""
+    return f"{model.provenance}, {weights[:16]}"
 
 
 @dataclass(frozen=True)
@@ -68,12 +72,12 @@ class Job:
         tiles = self.tiling.tiles()
         return [tiles[first : first + self.batch] for first in range(0, len(tiles), self.batch)]
 
-    def identity(self, model: MultiModalModel) -> dict[str, str]:
-        """What must be the same for a run to go on."""
+    def identity(self, model: MultiModalModel, weights: str) -> dict[str, str]:
+        """What must be the same for a run to go on; `weights` is the digest of the model's."""
         tiling = {name: getattr(self.tiling, name) for name in ("shape", "side", "margin", "overlap", "blend")}
         return {
             "imagery": self.imagery.digest(),
-            "model": f"{model.provenance}, {weights_digest(model)[:16]}",
+            "model": named(model, weights),
             "product": f"{self.product.name}: {self.product.identity}",
             "tiling": json.dumps(tiling | {"batch": self.batch, "min_clear": self.min_clear}),
         }
@@ -89,7 +93,6 @@ class Job:
                 scene = self.imagery.read(tile)
         except READ_ERRORS as error:
             return Result(tile, gap=f"{NOT_READ}: {' '.join(str(error).split())[:200]}"), None
-        scene = scene.sky.only(model.modalities)
         sample = to_sample(scene, hr_bands=model.channels("hr"), min_clear=self.min_clear, units=False)
         if not self.product.fits(sample):
             return Result(tile, gap="no usable date"), None

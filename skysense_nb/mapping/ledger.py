@@ -30,16 +30,16 @@ class Ledger:
     """
 
     def __init__(self, folder: str | Path, identity: dict[str, str]) -> None:
-        self.folder = Path(folder)
+        self.folder, self.identity = Path(folder).resolve(), identity  # a worker may be somewhere else
         self.pieces = self.folder / "pieces"
-        self.check_or_begin(identity)
+        self.check_or_begin()
 
-    def check_or_begin(self, identity: dict[str, str]) -> None:
+    def check_or_begin(self) -> None:
         """Goes on with the run of this identity, or begins it in an empty folder."""
         plan = self.folder / PLAN
         if plan.exists():
             before = json.loads(plan.read_text())
-            for part, value in identity.items():
+            for part, value in self.identity.items():
                 if before.get(part) != value:
                     fix = "Choose another folder, or delete this one to begin anew; nothing was touched."
                     raise RunError.of(f"the {part} with which {self.folder} was begun ({before.get(part)})", value, fix)
@@ -47,7 +47,7 @@ class Ledger:
             raise RunError.of(f"an empty folder or a run at {self.folder}", "other files", "Choose another folder.")
         else:
             self.pieces.mkdir(parents=True, exist_ok=True)
-            whole(plan, json.dumps(identity, indent=1).encode())
+            whole(plan, json.dumps(self.identity, indent=1).encode())
 
     @contextmanager
     def held(self) -> Iterator[None]:

@@ -46,7 +46,7 @@ def largest_tile(imagery: Imagery, model: MultiModalModel, product: Product, bat
     Raises:
         EnvironmentProblem: Not even the smallest tile fits.
     """
-    sensors = {name: imagery.scene[name]["image"].sizes for name in imagery.names if name in model.modalities}
+    sensors = {name: imagery.scene[name]["image"].sizes for name in imagery.names}
     pixels = {name: sizes["time"] * scale(name) ** 2 * sizes["band"] * 4 for name, sizes in sensors.items()}
     per_cell = held_per_cell(model, product, {name: sizes["time"] for name, sizes in sensors.items()})
     per_cell = batch * (per_cell + READ_AHEAD * COPIES * sum(pixels.values()))

@@ -53,7 +53,6 @@ class Map:
         gaps: Tiles without values, as (row, column) of their first cell, and why.
         computed: Tiles this call computed; the others were there.
         seconds: How long computing and writing took in this call.
-        grid: Of ground cells.
     """
 
     files: dict[str, Path]
@@ -135,20 +134,21 @@ def map_scene(
     """
     form = form or ("zarr" if max(len(layer.bands) for layer in product.layers) > MANY_BANDS else "cog")
     make = writer(form, product.layers)
-    imagery = Imagery(scene, period)
-    imagery.check_units()
     if batch < 1:
         raise ParameterError.of("a batch of at least 1", f"{batch}", "Pass 1 if memory is short.")
     loaded = model_of(model)
+    imagery = Imagery(scene, period, loaded.modalities)
+    imagery.check_units()
     if tile is None and memory_gb is not None:
         tile = side_begun_with(Path(out)) or largest_tile(imagery, loaded, product, batch, memory_gb)
     tiling = cut(imagery, tile, margin_m, overlap_m, blend)
     job = Job(imagery, model, product, tiling, batch, min_clear)
-    ledger = Ledger(out, job.identity(loaded) | {"form": form})
+    weights = weights_digest(loaded)
+    ledger = Ledger(out, job.identity(loaded, weights) | {"form": form})
     files = {layer.name: make.place(ledger.folder, layer) for layer in product.layers}
 
     def write_files() -> None:
-        write(job, ledger, make, provenance(job, loaded))
+        write(job, ledger, make, provenance(job, loaded, weights))
 
     return carry_out(job, loaded, ledger, files, write_files, client, progress, stop)
 
@@ -248,12 +248,12 @@ def write(job: Job, ledger: Ledger, make: type[Writer], attrs: dict[str, str]) -
             one.close()
 
 
-def provenance(job: Job, model: MultiModalModel) -> dict[str, str]:
+def provenance(job: Job, model: MultiModalModel, weights: str) -> dict[str, str]:
     """What every file carries: model, digest of its weights, product, and the dates that were offered to it."""
     days = {name: pd.DatetimeIndex(job.imagery.scene[name]["time"].values) for name in job.imagery.names}
     return {
         "model": model.provenance,
-        "weights": weights_digest(model)[:16],
+        "weights": weights[:16],
         "product": job.product.name,
         "dates": "; ".join(f"{name} {len(day)}: {day[0]:%Y-%m-%d} to {day[-1]:%Y-%m-%d}" for name, day in days.items()),
     }

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
-from skysense_nb.mapping.job import Job
+from skysense_nb.errors import RunError
+from skysense_nb.mapping.job import Job, named
 from skysense_nb.mapping.ledger import Ledger
+from skysense_nb.models.digest import weights_digest
 from skysense_nb.models.multimodal import MultiModalModel
 
 if TYPE_CHECKING:
@@ -16,7 +18,7 @@ ALLOCATOR = {"MALLOC_TRIM_THRESHOLD_": str(2**29), "MALLOC_MMAP_THRESHOLD_": str
 """Dask has glibc give back every freed 64 KiB; maps of features then cost more page faults than arithmetic."""
 
 LOADED: dict[str, MultiModalModel] = {}
-"""In a worker: the model of the run it works for."""
+"""In a worker: the model it works with, under its name and digest."""
 
 
 def local_cluster(workers: int) -> LocalCluster:
@@ -46,8 +48,9 @@ def compute_on(client: Client, job: Job, ledger: Ledger, todo: list[int]) -> Ite
     from distributed import as_completed
 
     shared = client.scatter(job, broadcast=True)
-    run = str(ledger.folder.resolve())
-    futures = client.map(compute_in_worker, todo, job=shared, ledger=ledger, run=run, pure=False, key=f"tiles of {run}")
+    futures = client.map(
+        compute_in_worker, todo, job=shared, ledger=ledger, pure=False, key=f"tiles of {ledger.folder}"
+    )
     try:
         for future in as_completed(futures):
             yield future.result()
@@ -55,10 +58,24 @@ def compute_on(client: Client, job: Job, ledger: Ledger, todo: list[int]) -> Ite
         client.cancel(futures)
 
 
-def compute_in_worker(number: int, job: Job, ledger: Ledger, run: str) -> int:
+def compute_in_worker(number: int, job: Job, ledger: Ledger) -> int:
     """One piece, read, computed and kept."""
-    if run not in LOADED:
-        LOADED.clear()
-        LOADED[run] = model_of(job.model)
-    ledger.write(number, job.compute(job.read(number, LOADED[run]), LOADED[run]), job.product.kept_dtype)
+    model = loaded_once(job, ledger.identity["model"])
+    ledger.write(number, job.compute(job.read(number, model), model), job.product.kept_dtype)
     return number
+
+
+def loaded_once(job: Job, wanted: str) -> MultiModalModel:
+    """The model of a run, loaded when this worker first meets it.
+
+    Raises:
+        RunError: The worker has other weights than the run began with.
+    """
+    if wanted not in LOADED:
+        model = model_of(job.model)
+        if (got := named(model, weights_digest(model))) != wanted:
+            fix = "Let the function load the same file everywhere, or seed it."
+            raise RunError.of(f"{wanted} in every worker", got, fix)
+        LOADED.clear()
+        LOADED[wanted] = model
+    return LOADED[wanted]

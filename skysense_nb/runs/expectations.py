@@ -10,8 +10,9 @@ import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from skysense_nb.errors import RunError
-from skysense_nb.runs.library import CHECKOUT
-from skysense_nb.runs.record import Record
+from skysense_nb.runs.library import CHECKOUT, find_notebook
+from skysense_nb.runs.parameters import declared
+from skysense_nb.runs.record import Record, read_record
 
 FOLDER = CHECKOUT / "tests" / "notebooks" / "expectations"
 
@@ -52,6 +53,22 @@ class Drift:
         got = "nothing" if self.got is None else f"{self.got:.4g}"
         within = "" if self.expected.within is None else f" ± {self.expected.within:.2g}"
         return f"{self.name}: expected {self.expected.value:.4g}{within}, got {got}"
+
+
+def default_run(folder: Path) -> Record:
+    """The record of a run whose parameters are those the notebook declares: only its numbers can be expected.
+
+    Raises:
+        RunError: No record, or one with other parameters.
+        ParameterError: The notebook is no longer in the series.
+    """
+    record = read_record(folder)
+    defaults = {name: one.default for name, one in declared(find_notebook(record.notebook)).items()}
+    other = {name: value for name, value in record.parameters.items() if defaults.get(name) != value}
+    if other or record.parameters.keys() != defaults.keys():
+        listed = ", ".join(f"{name}={value}" for name, value in other.items()) or "fewer parameters"
+        raise RunError.of(f"a run of {record.notebook} with default parameters", listed, "Run it without -p.")
+    return record
 
 
 def read_expectations(notebook: str, folder: Path = FOLDER) -> dict[str, Number]:

@@ -105,6 +105,15 @@ def test_without_a_margin_it_is_not(tmp_path):
     assert wrong.any() and not wrong[:, : 8 * 32 - 2][: 8 * 32 - 2].any()
 
 
+def test_sensors_that_the_model_does_not_read_are_left_on_disk(tmp_path):
+    scene, model = region(), Identity()
+    scene["hr"] = scene["hr"].to_dataset().map(lambda image: image * np.nan, keep_attrs=True)
+    model.modalities = ("s2",)
+    done = map_scene(scene, model, same("s2"), tmp_path, tile=8, progress=False)
+    assert Imagery(scene, None, ("s2",)).read(Tiling((20, 35), 8).tiles()[0]).sky.modalities == ["s2"]
+    assert np.abs(done.open().values - whole(scene.sky.only(("s2",)), "s2")).max() < 2e-6
+
+
 def test_only_the_dates_of_the_period_are_read(tmp_path):
     scene = region(dates=4, sensors=("s2",))
     day = str(scene["s2"]["time"].values[2])[:10]

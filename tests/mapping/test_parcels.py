@@ -10,22 +10,12 @@ import pytest
 import shapely
 from shapely import MultiPolygon, Polygon, box
 from small_scenes import CORNER, CRS
-from small_stores import features, make_store
+from small_stores import make_store
 
 from skysense_nb.errors import DatasetError
 from skysense_nb.mapping import geoparquet
 
 NAMES = [f"f{number}" for number in range(6)]
-
-
-@pytest.fixture
-def values():
-    return features()
-
-
-@pytest.fixture
-def kept(tmp_path, values):
-    return make_store(tmp_path / "kept", values)
 
 
 def at(*corners) -> Polygon:

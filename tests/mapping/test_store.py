@@ -26,16 +26,6 @@ class Coloured(Identity):
         return Features(fused=bands, pooled=bands.mean((2, 3)), valid=torch.ones(len(bands), 1), maps={})
 
 
-@pytest.fixture
-def values():
-    return features()
-
-
-@pytest.fixture
-def kept(tmp_path, values):
-    return make_store(tmp_path / "kept", values)
-
-
 def full_search(values, like, count, apart_m=0.0, step=10.0):
     """All cells at once, in double precision: rows and columns of the best, one after the other."""
     cells = np.moveaxis(values, 0, -1).reshape(-1, len(values)).astype("float64")

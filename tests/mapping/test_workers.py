@@ -1,12 +1,15 @@
 """The same map from several processes, also when one of them is lost."""
 
 import os
+import shutil
 import signal
+from functools import partial
 
 import pytest
 from small_maps import Identity, convolved, region
 
 from skysense_nb.data.storage import open_scene, save
+from skysense_nb.errors import RunError
 from skysense_nb.mapping import local_cluster, map_scene
 
 OPTIONS = {"tile": 8, "batch": 2, "progress": False}
@@ -34,6 +37,27 @@ def loaded() -> list[str]:
     from skysense_nb.mapping.workers import LOADED
 
     return [model.name for model in LOADED.values()]
+
+
+def test_a_folder_that_is_begun_anew_gets_the_new_weights(tmp_path, client):
+    scene = region()
+    for seed in (0, 1):
+        shutil.rmtree(tmp_path / "many", ignore_errors=True)
+        loader = partial(Identity, seed=seed)
+        map_scene(scene, loader, convolved(), tmp_path / "many", client=client, **OPTIONS)
+    map_scene(scene, Identity(seed=1), convolved(), tmp_path / "one", **OPTIONS)
+    assert (tmp_path / "many" / "conv.tif").read_bytes() == (tmp_path / "one" / "conv.tif").read_bytes()
+
+
+def other_in_workers() -> Identity:
+    """Other weights in every process."""
+    return Identity(seed=os.getpid())
+
+
+def test_workers_with_other_weights_are_refused(tmp_path, client):
+    with pytest.raises(RunError, match="in every worker"):
+        map_scene(region(), other_in_workers, convolved(), tmp_path, client=client, **OPTIONS)
+    assert list((tmp_path / "pieces").iterdir()) == []
 
 
 def test_a_lost_worker_costs_no_tile(tmp_path, client):

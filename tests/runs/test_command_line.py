@@ -48,6 +48,17 @@ def test_run_as_json_is_the_record(series):
     assert told == json.loads((folder / "record.json").read_text())
 
 
+def test_numbers_are_only_expected_of_default_parameters_and_of_notebooks_with_expectations(series):
+    other, plain = (
+        json.loads(call(series, "run", "01", "--json", *more).stdout)["folder"] for more in (("-p", "seed=4"), ())
+    )
+    for command in ("compare", "expect"):
+        done = call(series, command, other)
+        assert done.returncode == 2 and "a run of 01_fine with default parameters, got seed=4" in done.stderr
+    done = call(series, "compare", plain)
+    assert done.returncode == 2 and "skysense-nb expect runs/01_fine" in done.stderr
+
+
 def test_a_failed_notebook_exits_1_and_says_where(series):
     done = call(series, "run", "02")
     assert done.returncode == 1

@@ -24,7 +24,8 @@ FLOORS = {
     "explorers": 4,
     "runs": 4,
     "__init__": 5,
-    "__main__": 5,
+    "commands": 5,
+    "__main__": 6,
 }
 TORCH_ONLY = ("sensors", "errors", "runtime", "layers", "models")
 BARE = {"torch", "numpy", "safetensors", "skysense_nb", *sys.stdlib_module_names}

@@ -16,14 +16,14 @@ CROSS_REGION = -100.0  # the published additive mask; not −inf, and the weight
 
 def relative_coordinates(window: int) -> Tensor:
     """Log-spaced offsets between two tokens of a window: 1, 2w−1, 2w−1, 2 (eq. 4, normalised to ±1 · log₈9)."""
-    offset = torch.arange(-(window - 1), window, dtype=torch.float32) / max(window - 1, 1) * 8
+    offset = torch.arange(-(window - 1), window, dtype=torch.float32, device="cpu") / max(window - 1, 1) * 8
     offset = offset.sign() * torch.log2(offset.abs() + 1) / math.log2(8)
     return torch.stack(torch.meshgrid(offset, offset, indexing="ij"), dim=-1)[None]
 
 
 def relative_index(window: int) -> Tensor:
     """Row of the flattened offset table for each pair of tokens: w², w²."""
-    row, column = (axis.flatten() for axis in torch.meshgrid(*[torch.arange(window)] * 2, indexing="ij"))
+    row, column = (axis.flatten() for axis in torch.meshgrid(*[torch.arange(window, device="cpu")] * 2, indexing="ij"))
     down, right = row[:, None] - row[None], column[:, None] - column[None]
     return (down + window - 1) * (2 * window - 1) + right + window - 1
 
@@ -55,8 +55,9 @@ class WindowAttention(nn.Module):
         self.logit_scale = nn.Parameter(torch.full((heads, 1, 1), math.log(10.0)))
         self.q_bias = nn.Parameter(torch.zeros(width))
         self.v_bias = nn.Parameter(torch.zeros(width))
-        self.register_buffer("relative_coords_table", relative_coordinates(window))
-        self.register_buffer("relative_position_index", relative_index(window))
+        device = self.logit_scale.device  # counted on the CPU first: arange on the meta device imports for seconds
+        self.register_buffer("relative_coords_table", relative_coordinates(window).to(device))
+        self.register_buffer("relative_position_index", relative_index(window).to(device))
         self.cpb_mlp = nn.Sequential(nn.Linear(2, 512), nn.ReLU(), nn.Linear(512, heads, bias=False))
         self.qkv = nn.Linear(width, 3 * width, bias=False)
         self.proj = nn.Linear(width, width)

@@ -16,7 +16,8 @@ from skysense_nb.mapping.gdal_cache import small_gdal_cache
 from skysense_nb.mapping.imagery import READ_ERRORS, Imagery, seen
 from skysense_nb.mapping.products import Product, Sample
 from skysense_nb.mapping.tiles import Tile, Tiling
-from skysense_nb.models.multimodal import MultiModalModel
+from skysense_nb.models.inference import InferenceModel
+from skysense_nb.models.multimodal import MultiModalModel, kept_form
 from skysense_nb.runtime import evaluation_mode, explain_out_of_memory
 
 NOT_READ = "not read"
@@ -107,10 +108,10 @@ class Job:
         batch = {key: values.to(model.device) for key, values in collate(samples).items()}
         fix = f"Take smaller tiles than {self.tiling.side} cells, or fewer at once than {self.batch}."
         with explain_out_of_memory(fix), evaluation_mode(model), torch.inference_mode():
-            outputs = iter(self.outputs(model, batch))
+            outputs = iter(self.outputs(kept_form(model), batch))
         return [result if sample is None else self.completed(result, next(outputs)) for result, sample in read]
 
-    def outputs(self, model: MultiModalModel, batch: Sample) -> Iterable[np.ndarray]:
+    def outputs(self, model: InferenceModel, batch: Sample) -> Iterable[np.ndarray]:
         """What the product says of each tile of a batch, K h w."""
         return self.product.read(model, batch).float().cpu().numpy()
 

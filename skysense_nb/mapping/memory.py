@@ -9,7 +9,7 @@ from skysense_nb.errors import EnvironmentProblem
 from skysense_nb.mapping.imagery import Imagery, scale
 from skysense_nb.mapping.products import Product
 from skysense_nb.models.meter import Meter
-from skysense_nb.models.multimodal import MultiModalModel
+from skysense_nb.models.multimodal import MultiModalModel, kept_form
 from skysense_nb.runtime import evaluation_mode
 
 SIDES = (256, 192, 128, 96, 64, 48, 32, 24, 16, 8)
@@ -34,7 +34,7 @@ SLACK = 1.3
 def largest_tile(imagery: Imagery, model: MultiModalModel, product: Product, batch: int, memory_gb: float) -> int:
     """Edge in cells of the largest tile with which this process stays within a budget, on the CPU.
 
-    The model runs once on a small tile of zeros, and what it holds at most is counted; it grows with the area.
+    The model runs once on a small tile of noise, and what it holds at most is counted; it grows with the area.
 
     Args:
         imagery: What is mapped.
@@ -64,9 +64,9 @@ def held_per_cell(model: MultiModalModel, product: Product, dates: dict[str, int
     sample = {"lonlat": torch.zeros(1, 2, device=model.device)}
     for name, count in dates.items():
         side = PROBED * scale(name)
-        sample[name] = torch.zeros(1, count, model.channels(name), side, side, device=model.device)
+        sample[name] = torch.rand(1, count, model.channels(name), side, side, device=model.device)
         sample[f"{name}_day"] = torch.zeros(1, count, dtype=torch.int64, device=model.device)
         sample[f"{name}_valid"] = torch.ones(1, count, dtype=torch.bool, device=model.device)
     with evaluation_mode(model), torch.no_grad(), Meter(model) as meter:
-        product.read(model, sample)
+        product.read(kept_form(model), sample)
     return meter.peak / PROBED**2

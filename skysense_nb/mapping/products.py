@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from skysense_nb.errors import ParameterError
-from skysense_nb.models.multimodal import MultiModalModel
+from skysense_nb.models.inference import InferenceModel
 from skysense_nb.sensors import SENSORS
 
 Sample = dict[str, Tensor]
@@ -56,7 +56,7 @@ class Product:
 
     name: str
     identity: str
-    read: Callable[[MultiModalModel, Sample], Tensor]
+    read: Callable[[InferenceModel, Sample], Tensor]
     layers: tuple[Layer, ...]
     finish: Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, ...]]
     pixels_per_cell: int = 1
@@ -93,9 +93,12 @@ def embedding(width: int, dtype: str = "float16") -> Product:
             return (values.astype(dtype),)
         return (np.rint(values / quantum(largest)[:, None, None]).astype("int8"),)
 
+    def read(model: InferenceModel, sample: Sample) -> Tensor:
+        return model.features(sample, maps=False).richest
+
     layer = Layer("embedding", tuple(f"f{n}" for n in range(width)), dtype, -128 if dtype == "int8" else np.nan)
     return Product(
-        "embedding", f"embedding as {dtype}", lambda model, sample: model.features(sample).richest, (layer,), finish,
+        "embedding", f"embedding as {dtype}", read, (layer,), finish,
         kept_dtype="float32" if dtype == "float32" else "float16", scale=quantum if dtype == "int8" else None,
     )  # fmt: skip
 
@@ -118,8 +121,8 @@ def similarity(example: np.ndarray, about: str = "an example") -> Product:
     """
     like = torch.as_tensor(np.asarray(example, "float32"))
 
-    def read(model: MultiModalModel, sample: Sample) -> Tensor:
-        richest = model.features(sample).richest
+    def read(model: InferenceModel, sample: Sample) -> Tensor:
+        richest = model.features(sample, maps=False).richest
         return torch.cosine_similarity(richest, like.to(richest)[None, :, None, None], dim=1)[:, None]
 
     layer = Layer("similarity", ("similarity",), "float32", np.nan, attrs={"about": about})
@@ -128,7 +131,7 @@ def similarity(example: np.ndarray, about: str = "an example") -> Product:
 
 
 def class_map(
-    probabilities: Callable[[MultiModalModel, Sample], Tensor],
+    probabilities: Callable[[InferenceModel, Sample], Tensor],
     classes: tuple[str, ...],
     identity: str,
     pixels_per_cell: int = 1,
@@ -169,9 +172,9 @@ def change(dates_before: dict[str, int]) -> Product:
         'change'
     """
 
-    def read(model: MultiModalModel, sample: Sample) -> Tensor:
+    def read(model: InferenceModel, sample: Sample) -> Tensor:
         before, after = (period(sample, dates_before, first) for first in (True, False))
-        maps = [model.features(part).richest for part in (before, after)]
+        maps = [model.features(part, maps=False).richest for part in (before, after)]
         return (1 - torch.cosine_similarity(*maps, dim=1))[:, None]
 
     def fits(sample: Sample) -> bool:
@@ -195,7 +198,7 @@ def period(sample: Sample, dates_before: dict[str, int], first: bool) -> Sample:
 
 
 def assignments(
-    scores: Callable[[MultiModalModel, Sample], Tensor], prototypes: int, identity: str, pixels_per_cell: int = 1
+    scores: Callable[[InferenceModel, Sample], Tensor], prototypes: int, identity: str, pixels_per_cell: int = 1
 ) -> Product:
     """The nearest prototype of every ground cell, and its cosine similarity.
 

@@ -18,11 +18,12 @@ from torch import Tensor
 
 from skysense_nb.errors import CheckpointError, PresetError
 from skysense_nb.models.family import Config, build, config_from_json, config_to_json
+from skysense_nb.models.first_use import LARGE, FirstUse
 from skysense_nb.models.matching import Receipt, match, short
 from skysense_nb.models.multimodal import PARTS, MultiModalModel
 from skysense_nb.models.presets import preset
 from skysense_nb.models.skysense import SkySenseConfig
-from skysense_nb.models.weight_files import SEPARATE, WeightsFile, open_weights
+from skysense_nb.models.weight_files import SEPARATE, Origin, WeightsFile, open_weights
 from skysense_nb.runtime import choose_device
 
 IGNORED = {
@@ -95,7 +96,7 @@ def load(
         receipt = fill(model, files, parts, dtype, near_infrared, allow_missing, ignore)
     saved_as = next((file.metadata["preset"] for file in files if "preset" in file.metadata), "custom")
     model.name = name if isinstance(name, str) else saved_as
-    model.weights = receipt.checksum
+    model.receipt = receipt
     receipt.dtype = short(dtype)
     where = choose_device(device) if isinstance(device, str) else device
     return model.to(device=where, dtype=dtype).eval(), receipt
@@ -200,8 +201,11 @@ def fill(
     for key in widened:
         tensors[key] = torch.cat((tensors[key], tensors[key][:, :1]), dim=1)
     used = {key: tensor for key, tensor in tensors.items() if key not in ignored}
-    receipt = match(model, used, dtype=dtype, allow_missing=allow_missing, names=origin)
-    receipt.files = [(file.path.name, file.form, file.sha256) for file in files]
+    mapped = all(tensor.dtype == dtype for tensor in used.values() if tensor.is_floating_point())
+    later = mapped and sum(tensor.nbytes for tensor in used.values()) >= LARGE
+    receipt = match(model, used, dtype=dtype, allow_missing=allow_missing, names=origin, look=not later)
+    model.first_use = FirstUse({key: origin[key] for key in receipt.matched}) if later else None
+    receipt.origins = [Origin(file.path, file.form) for file in files]
     receipt.ignored, receipt.widened = ignored, widened
     receipt.training = " ".join(file.metadata.get("training", "") for file in files).strip()
     return receipt

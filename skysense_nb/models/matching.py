@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from skysense_nb.errors import CheckpointError
 from skysense_nb.layers.window_attention import WindowAttention, relative_coordinates, relative_index
-from skysense_nb.models.weight_files import COMBINED, DATE_TABLE
+from skysense_nb.models.weight_files import COMBINED, DATE_TABLE, Origin, sound
 
 NO_ID = -1
 """What an integer buffer holds where nothing is known, such as the region of an empty slot."""
@@ -25,7 +25,7 @@ class Receipt:
     """What became of every tensor; prints as a few lines.
 
     Attributes:
-        files: Per file its name, the form it was recognised as, and its SHA-256.
+        origins: The files.
         matched: Keys loaded from the files.
         recomputed: Buffers computed from the configuration (and compared with the file where it holds them).
         ignored: Keys of the files that were left out, with the reason.
@@ -37,7 +37,7 @@ class Receipt:
         training: Where the weights come from, as their file says.
     """
 
-    files: list[tuple[str, str, str]] = field(default_factory=list)
+    origins: list[Origin] = field(default_factory=list)
     matched: list[str] = field(default_factory=list)
     recomputed: list[str] = field(default_factory=list)
     ignored: dict[str, str] = field(default_factory=dict)
@@ -49,12 +49,17 @@ class Receipt:
     training: str = ""
 
     @property
+    def files(self) -> list[tuple[str, str, str]]:
+        """Per file its name, the form it was recognised as, and its SHA-256, for which it is read once."""
+        return [(one.path.name, one.form, one.sha256) for one in self.origins]
+
+    @property
     def checksum(self) -> str:
         """Short name of the weights: the start of each file's SHA-256, or the seed of random ones."""
         return "+".join(sha[:12] for _, _, sha in self.files) or f"random, seed {self.seed}"
 
     def __str__(self) -> str:
-        if not self.files:
+        if not self.origins:
             return (
                 f"Random weights, seed {self.seed}: nothing was loaded. Features show the architecture, not knowledge."
             )
@@ -77,6 +82,7 @@ def match(
     dtype: torch.dtype = torch.float32,
     allow_missing: tuple[str, ...] = (),
     names: Mapping[str, str] | None = None,
+    look: bool = True,
 ) -> Receipt:
     """Gives a module built on the meta device its tensors, without a second copy; raises unless all fit.
 
@@ -86,6 +92,7 @@ def match(
         dtype: Dtype of the parameters.
         allow_missing: Keys that become zeros when absent.
         names: How the file spelled each key, for messages.
+        look: Look at every value now; without it nothing is read of tensors that are mapped from a file.
 
     Raises:
         CheckpointError: A tensor missing, unexpected, or of another shape.
@@ -108,7 +115,11 @@ def match(
     step = missing_step(module, missing, tensors)
     refuse("every tensor of the model", [f"no {describe(key)}" for key in missing], step)
     refuse("only tensors of the model", [f"also {key}" for key in unexpected], "Leave them out by name: ignore=(…,).")
-    broken = [names.get(key, key) for key, value in wanted.items() if key in tensors and not sound(tensors[key], value)]
+    broken = [
+        names.get(key, key)
+        for key, value in wanted.items()
+        if key in tensors and (not same_kind(tensors[key], value) or (look and not sound(tensors[key])))
+    ]
     refuse("dense, finite numbers", broken, "The file is damaged; get it again.")
     for key, value in wanted.items():
         if key in tensors:
@@ -122,11 +133,9 @@ def match(
     return receipt
 
 
-def sound(tensor: Tensor, wanted: Tensor) -> bool:
-    """Whether a tensor holds plain finite numbers of the kind the model wants (one pass: NaN and ∞ survive a sum)."""
-    if tensor.layout != torch.strided or tensor.is_floating_point() != wanted.is_floating_point():
-        return False
-    return not tensor.is_floating_point() or bool(tensor.sum(dtype=torch.float64).isfinite())
+def same_kind(tensor: Tensor, wanted: Tensor) -> bool:
+    """Whether a tensor is a plain one of the kind of numbers the model wants."""
+    return tensor.layout == torch.strided and tensor.is_floating_point() == wanted.is_floating_point()
 
 
 def recompute(module: nn.Module, tensors: dict[str, Tensor]) -> dict[str, Tensor]:

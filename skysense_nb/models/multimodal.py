@@ -14,11 +14,13 @@ from skysense_nb.models.features import Features
 from skysense_nb.models.fusion import FusionTransformer
 from skysense_nb.models.geo_context import GeoContext
 from skysense_nb.models.samples import check_grid, check_sample, put_back, take, validity
-from skysense_nb.runtime import evaluation_mode, explain_out_of_memory
+from skysense_nb.runtime import explain_out_of_memory
 from skysense_nb.sensors import DAYS_IN_TABLE, SENSORS
 
 if TYPE_CHECKING:
     import xarray as xr
+
+    from skysense_nb.models.inference import InferenceModel
 
 PARTS = ("hr", "s2", "s1", "fusion")
 KEYS = ("lonlat", *(f"{name}{end}" for name in SENSORS for end in ("", "_day", "_valid")))
@@ -57,7 +59,7 @@ class MultiModalModel(nn.Module, ABC):
         if not set(parts) & set(SENSORS):
             raise PresetError.of("a sensor among the parts", f"{tuple(parts)}", "Leave parts out for all.")
         self.config = config
-        self.name, self.weights = "unnamed", "random"
+        self.name, self.receipt, self.first_use = "unnamed", None, None
         self.modalities = tuple(name for name in SENSORS if name in parts)
         self.fusion, self.dates, self.context = None, None, None
         if "fusion" in parts:
@@ -69,6 +71,21 @@ class MultiModalModel(nn.Module, ABC):
     def device(self) -> torch.device:
         """Where the weights are."""
         return next(self.parameters()).device
+
+    @property
+    def weights(self) -> str:
+        """Short name of the weights it was loaded with."""
+        return "random" if self.receipt is None else self.receipt.checksum
+
+    def look_at_weights(self) -> None:
+        """Reads weights that were opened but not yet read; called before the first use.
+
+        Raises:
+            CheckpointError: A damaged file.
+        """
+        if self.first_use is not None:
+            self.first_use.look(self)
+            self.first_use = None
 
     @property
     def provenance(self) -> str:
@@ -98,30 +115,36 @@ class MultiModalModel(nn.Module, ABC):
     def spread(self, name: str, deepest: Tensor) -> Tensor:
         """Brings a deepest map (n D h w) to ground cells; to the fusion's width if there is a fusion."""
 
-    def features(self, sample: dict[str, Tensor], *, attention: bool = False, cells: bool = False) -> Features:
+    def features(
+        self, sample: dict[str, Tensor], *, maps: bool = True, attention: bool = False, cells: bool = False
+    ) -> Features:
         """Everything the model knows about a batch.
 
         Args:
             sample: Modalities `hr`, `s2`, `s1` (B T C H W, normalised), their `_day` (B T, 0–364) and `_valid`
                 (B T bool, optional), and `lonlat` (B 2, only needed with geo-context).
+            maps: Return the encoders' maps; without them `Features.maps` is empty.
             attention: Also return what the extra token reads from each date in each fusion layer.
             cells: Also return each modality's features on ground cells, before dates are added.
 
         Raises:
             SampleError: No modality, shapes that do not fit, sensors on different grids, no valid date.
         """
+        self.look_at_weights()
         present = self.check(sample)
         sample = {name: sample[name].to(self.device) for name in KEYS if name in sample}
-        maps, plain, dated = {}, {}, {}
+        kept, plain, dated = {}, {}, {}
         for name in present:
-            maps[name], encoded = self.encode(name, sample)
+            levels, encoded = self.encode(name, sample)
+            if maps:
+                kept[name] = levels
             dated[name] = self.with_dates(name, encoded, sample)
             if cells:
                 plain[name] = encoded
         valid = torch.cat([validity(sample, name) for name in present], dim=1)  # B T
         if self.fusion is None:
-            return single_sensor(maps, dated, valid)
-        grid = check_grid(dated)
+            return single_sensor(kept, dated, valid)
+        grid = check_grid({name: tuple(part.shape[-2:]) for name, part in dated.items()})
         stacked = torch.cat([dated[name] for name in present], dim=1)  # B T D h w
         tokens = stacked.flatten(3).permute(0, 3, 1, 2)  # B N T D
         count = tokens.shape[1]
@@ -131,7 +154,7 @@ class MultiModalModel(nn.Module, ABC):
         fused = fused.transpose(1, 2).unflatten(2, grid)  # B D h w
         context = self.context(fused, sample["lonlat"]) if self.context is not None else None
         return Features(
-            maps=maps,
+            maps=kept,
             cells=plain,
             tokens=tokens,
             token_dates=[(name, date) for name in present for date in range(sample[name].shape[1])],
@@ -185,15 +208,64 @@ class MultiModalModel(nn.Module, ABC):
     def embed(self, scene: xr.DataTree) -> xr.DataArray:
         """Features of every ground cell of a scene, as a map (feature, y, x) with CRS and a `model` attribute.
 
-        Runs in evaluation mode whatever mode the model is in.
+        Runs in the model's inference form, so in evaluation mode whatever mode the model is in.
         """
-        scene = scene.sky.only(self.modalities)
-        sample = scene.sky.to_sample(hr_bands=self.channels("hr"))
-        height, width = next(sample[name].shape[-2:] for name in self.modalities if name in sample)
-        fix = f"Cut the scene ({height} × {width} pixels) in half or more, or load the model with dtype=torch.bfloat16."
-        with explain_out_of_memory(fix), evaluation_mode(self), torch.inference_mode():
-            features = self.features(sample)
-        return scene.sky.to_map(features.richest[0].float().cpu().numpy(), model=self.provenance)
+        return embed_scene(kept_form(self), scene)
+
+    def for_inference(
+        self,
+        dtype: torch.dtype | None = None,
+        device: str | torch.device | None = None,
+        *,
+        kind: str | None = None,
+        tokens_at_once: int | None = None,
+        graphs: bool | None = None,
+        quiet: bool = False,
+    ) -> InferenceModel:
+        """A copy of the model made for running, not for training; says in one line how it computes.
+
+        Args:
+            dtype: Of products; by default bf16 on a GPU that has it, elsewhere the model's.
+            device: Where; by default where the model is.
+            kind: `packed`, `switched` or `plain` products; by default what is fastest here, measured once.
+            tokens_at_once: Tokens between two products: bounds memory. By default what fits a CPU's cache.
+            graphs: Launch each encoder's kernels as one CUDA graph per shape; by default on a GPU, if none of its
+                blocks has experts.
+            quiet: Print nothing.
+
+        Raises:
+            EnvironmentProblem: The device is not there.
+            ParameterError: No such kind, or a `tokens_at_once` below 1.
+
+        Example:
+            >>> from skysense_nb.models import load
+            >>> model, _ = load("skysense-tiny")
+            >>> fast = model.for_inference(quiet=True)
+            >>> sample = {"s1": torch.rand(1, 3, 2, 16, 16), "s1_day": torch.tensor([[9, 99, 199]])}
+            >>> torch.allclose(fast.pooled(sample), model.pooled(sample), atol=1e-4)
+            True
+        """
+        from skysense_nb.models.inference.making import make_form
+
+        return make_form(self, dtype, device, kind, tokens_at_once, graphs, quiet)
+
+
+def kept_form(model: MultiModalModel) -> InferenceModel:
+    """The inference form of a model where it is and in its dtype, kept until its weights change."""
+    from skysense_nb.models.inference.making import kept
+
+    return kept(model)
+
+
+def embed_scene(model: InferenceModel, scene: xr.DataTree) -> xr.DataArray:
+    """Features of every ground cell of a scene, as a map (feature, y, x) with CRS and a `model` attribute."""
+    scene = scene.sky.only(model.modalities)
+    sample = scene.sky.to_sample(hr_bands=model.channels("hr"))
+    height, width = next(sample[name].shape[-2:] for name in model.modalities if name in sample)
+    fix = f"Cut the scene ({height} × {width} pixels) in half or more, or load the model with dtype=torch.bfloat16."
+    with explain_out_of_memory(fix):
+        features = model.features(sample, maps=False)
+    return scene.sky.to_map(features.richest[0].float().cpu().numpy(), model=model.provenance)
 
 
 def single_sensor(maps: dict[str, list[Tensor]], cells: dict[str, Tensor], valid: Tensor) -> Features:

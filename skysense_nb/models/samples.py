@@ -76,9 +76,8 @@ def check_modality(name: str, sample: dict[str, Tensor], channels: int, dated: b
         raise SampleError.of(f"finite values in {name}", "NaN or infinity", fix)
 
 
-def check_grid(cells: dict[str, Tensor]) -> tuple[int, int]:
-    """The grid all modalities share; one Sentinel pixel must cover 32 × 32 HR pixels."""
-    grids = {name: tuple(value.shape[-2:]) for name, value in cells.items()}
+def check_grid(grids: dict[str, tuple[int, int]]) -> tuple[int, int]:
+    """The grid of ground cells all modalities share; one Sentinel pixel must cover 32 × 32 HR pixels."""
     if len(set(grids.values())) > 1:
         listed = ", ".join(f"{name} {rows} × {columns}" for name, (rows, columns) in grids.items())
         block = f"{HR_PIXELS_PER_CELL} × {HR_PIXELS_PER_CELL}"

@@ -108,18 +108,25 @@ class SkySenseV2(MultiModalModel):
         return F.interpolate(deepest, scale_factor=self.config.backbone.patch_size, mode="nearest")
 
     def features(
-        self, sample: dict[str, Tensor], *, attention: bool = False, cells: bool = False, experts: bool = False
+        self,
+        sample: dict[str, Tensor],
+        *,
+        maps: bool = True,
+        attention: bool = False,
+        cells: bool = False,
+        experts: bool = False,
     ) -> Features:
         """Everything the model knows about a batch, see `MultiModalModel.features`.
 
         Args:
             sample: Modalities with their dates.
+            maps: Return the encoders' maps; `experts` needs them.
             attention: Also return what the extra token reads.
             cells: Also return each modality's features on ground cells.
             experts: Also return which expert each token went to; empty without experts.
         """
         if not experts:
-            return super().features(sample, attention=attention, cells=cells)
+            return super().features(sample, maps=maps, attention=attention, cells=cells)
         with recorded_routing(self.backbone) as routings:
             features = super().features(sample, attention=attention, cells=cells)
         for number, (name, maps) in enumerate(features.maps.items()):

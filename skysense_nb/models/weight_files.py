@@ -11,6 +11,7 @@ import pickle
 import re
 import zipfile
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import torch
@@ -47,15 +48,25 @@ NEXT_STEP = "Download the file again from the source you trust."
 
 
 @dataclass(frozen=True)
-class WeightsFile:
-    """One opened file: what it was recognised as and its tensors under our keys."""
+class Origin:
+    """A file and what it was recognised as."""
 
     path: Path
     form: str
+
+    @cached_property
+    def sha256(self) -> str:
+        """Checksum of the file; the first to ask waits until it is read."""
+        return sha256(self.path)
+
+
+@dataclass(frozen=True)
+class WeightsFile(Origin):
+    """One opened file with its tensors under our keys."""
+
     tensors: dict[str, Tensor]
     original_keys: dict[str, str]
     metadata: dict[str, str]
-    sha256: str
 
 
 def open_weights(path: Path, role: str | None = None) -> WeightsFile:
@@ -84,7 +95,6 @@ def open_weights(path: Path, role: str | None = None) -> WeightsFile:
         tensors={renamed[key]: value for key, value in tensors.items()},
         original_keys=original,
         metadata=metadata,
-        sha256=sha256(path),
     )
 
 
@@ -183,6 +193,11 @@ def rename(key: str, form: str) -> str:
         return key
     old, new = SEPARATE[form]
     return new + key.removeprefix(old)
+
+
+def sound(tensor: Tensor) -> bool:
+    """Whether a tensor holds finite numbers (one pass: NaN and ∞ survive a sum)."""
+    return not tensor.is_floating_point() or bool(tensor.sum(dtype=torch.float64).isfinite())
 
 
 def sha256(path: Path) -> str:

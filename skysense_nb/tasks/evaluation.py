@@ -12,7 +12,8 @@ from torchmetrics import Metric
 from tqdm.auto import tqdm
 
 from skysense_nb.models.features import Features
-from skysense_nb.models.multimodal import MultiModalModel
+from skysense_nb.models.inference import InferenceModel
+from skysense_nb.models.multimodal import MultiModalModel, kept_form
 from skysense_nb.runtime import evaluation_mode, explain_out_of_memory
 from skysense_nb.tasks.frozen import FrozenSamples, collate_frozen
 from skysense_nb.tasks.heads.head import Batch, Head, Prediction
@@ -60,11 +61,12 @@ def predictions(
     for loaded in tqdm(loader, desc="predictions", disable=not progress, leave=False):
         moved = to_device(loaded, device_of(head))
         with explain_out_of_memory(fix), evaluation_mode(model, head), torch.no_grad():
-            predicted = head.predict(head(features_of(model, moved), moved), moved)
+            features = features_of(None if model is None else kept_form(model), moved)
+            predicted = head.predict(head(features, moved), moved)
         yield predicted, moved
 
 
-def features_of(model: MultiModalModel | None, batch: Batch) -> Features:
+def features_of(model: InferenceModel | MultiModalModel | None, batch: Batch) -> Features:
     """The features of a batch: cached ones, or computed by the model."""
     return batch["features"] if "features" in batch else model.features(batch)
 

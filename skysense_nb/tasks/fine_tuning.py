@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from skysense_nb.errors import CheckpointError, ParameterError
-from skysense_nb.models.multimodal import MultiModalModel
+from skysense_nb.models.multimodal import MultiModalModel, kept_form
 from skysense_nb.runtime import explain_out_of_memory, mixed_seed, seed_everything
 from skysense_nb.tasks.best import Best, trained_state
 from skysense_nb.tasks.evaluation import features_of, to_device
@@ -164,8 +164,8 @@ class FineTuning(LightningModule):
     def training_step(self, batch: Batch) -> Tensor:
         """Features, outputs, the sum of the terms."""
         with explain_out_of_memory(self.what_fits):
-            with torch.set_grad_enabled(self.plan.train != "head"):
-                features = features_of(self.model, batch)
+            trained = self.model is None or self.plan.train != "head"
+            features = features_of(self.model if trained else kept_form(self.model), batch)
             terms = self.head.loss(self.head(features, batch), batch)
         self.batches_seen += 1
         self.told = {name: term.detach() for name, term in terms.items()}

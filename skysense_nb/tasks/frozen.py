@@ -15,7 +15,7 @@ from tqdm.auto import tqdm
 from skysense_nb.data.benchmarks.samples import TARGETS
 from skysense_nb.errors import SampleError
 from skysense_nb.models.features import Features
-from skysense_nb.models.multimodal import MultiModalModel
+from skysense_nb.models.multimodal import MultiModalModel, kept_form
 from skysense_nb.runtime import evaluation_mode, explain_out_of_memory
 from skysense_nb.sensors import SENSORS
 from skysense_nb.tasks.feature_files import Frozen, StoredFeatures, cache_key, write_item
@@ -105,7 +105,7 @@ def frozen(model: MultiModalModel, loaded: Sequence[dict[str, Any]], maps: Seque
     for places in groups.values():
         batch = collate_tasks([loaded[place] for place in places])
         with explain_out_of_memory(fix), evaluation_mode(model):
-            features = model.features(batch)
+            features = kept_form(model).features(batch, maps=bool(maps))
         for row, place in enumerate(places):
             finest = next(name for name in SENSORS if name in loaded[place])
             item = {"features": row_of(features, row, maps), "size": tuple(loaded[place][finest].shape[-2:])}

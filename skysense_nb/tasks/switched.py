@@ -12,7 +12,7 @@ from torch import Tensor
 
 from skysense_nb.errors import SampleError
 from skysense_nb.models.features import Features
-from skysense_nb.models.multimodal import MultiModalModel
+from skysense_nb.models.multimodal import MultiModalModel, kept_form
 from skysense_nb.models.samples import validity
 from skysense_nb.runtime import evaluation_mode, explain_out_of_memory
 from skysense_nb.sensors import SENSORS
@@ -102,10 +102,10 @@ class Switched:
         if used == {name: tuple(dates) for name, dates in self.usable.items() if dates}:
             return whole
         if whole.tokens is None:
-            return model.features(self.only(used))
+            return kept_form(model).features(self.only(used))
         seen = [date in used.get(name, ()) for name, date in whole.token_dates]
         rows = whole.tokens[0][:, torch.tensor(seen)]  # N T D, what is off is not there
-        fused = model.fuse(rows, None).T.unflatten(1, whole.fused.shape[-2:])[None]  # 1 D h w
+        fused = kept_form(model).fusion(rows).T.unflatten(1, whole.fused.shape[-2:])[None]  # 1 D h w
         place = self.sample["lonlat"].to(model.device) if model.context is not None else None
         context = None if place is None else model.context(fused, place)
         there = [number for number, (name, _) in enumerate(whole.token_dates) if name in used]

@@ -19,7 +19,8 @@ class Identity(MultiModalModel):
     def __init__(self, seed: int = 0) -> None:
         nn.Module.__init__(self)
         torch.manual_seed(seed)
-        self.modalities, self.name, self.weights, self.calls = ("hr", "s2", "s1"), "identity", "none", 0
+        self.modalities, self.name, self.calls = ("hr", "s2", "s1"), "identity", 0
+        self.receipt, self.first_use = None, None
         self.convolution = nn.Conv2d(3, 2, 5, padding=2)
 
     def channels(self, name: str) -> int:

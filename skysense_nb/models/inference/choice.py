@@ -1,0 +1,132 @@
+"""Which way of multiplying is fastest here: measured once on this machine, then remembered."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache, partial
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from skysense_nb.models.inference.linear import KINDS, PreparedLinear
+from skysense_nb.runtime import PRECISIONS
+
+ROUNDING = 1e-5
+"""Largest error of an fp32 product, relative to its largest value; a way that rounds to bf16 inside is refused."""
+
+CLOSE = 0.9
+"""Of the best rate: the first of `KINDS` that reaches it is taken, so that noise does not decide."""
+
+ROWS, SIDE = 512, 1024
+"""Of the measured product."""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What was measured.
+
+    Attributes:
+        kind: The fastest way for the dtype asked for.
+        rates: GFLOP/s of one core for each way that works, by dtype and way; empty on a GPU, which leaves no choice.
+        dtype: The dtype asked for.
+    """
+
+    kind: str
+    rates: dict[str, dict[str, float]]
+    dtype: str
+
+    def __str__(self) -> str:
+        if not self.rates:
+            return f"{self.dtype}, {self.kind} products"
+        here = self.rates[self.dtype]
+        told = f"{self.dtype}, {self.kind} products ({here[self.kind]:.0f} GFLOP/s a core; plain {here['plain']:.0f}"
+        best = max(self.rates["bf16"].values())
+        return f"{told}, bf16 would reach {best:.0f})" if self.dtype == "fp32" else f"{told})"
+
+
+def choose(device: torch.device, dtype: torch.dtype) -> Choice:
+    """The fastest way to multiply on a device in a dtype.
+
+    Example:
+        >>> choose(torch.device("cpu"), torch.float32).kind in KINDS
+        True
+    """
+    name = next(name for name, one in PRECISIONS.items() if one == dtype)
+    if device.type != "cpu":
+        return Choice("plain", {}, name)
+    rates = remembered()
+    if name not in rates:
+        return Choice("plain", {}, name)
+    enough = CLOSE * max(rates[name].values())
+    return Choice(next(kind for kind, rate in rates[name].items() if rate >= enough), rates, name)
+
+
+@cache
+def remembered() -> dict[str, dict[str, float]]:
+    """Rates of a core of this machine, from the user's cache folder if they were measured before."""
+    root = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    path = root / "skysense-nb" / "matrix_products.json"
+    key = f"{processor()}, torch {torch.__version__}"
+    try:
+        known = json.loads(path.read_text())
+    except (OSError, ValueError):
+        known = {}
+    if key not in known:
+        known[key] = {name: measure(PRECISIONS[name]) for name in ("fp32", "bf16")}
+        keep(path, known)
+    return known[key]
+
+
+def keep(path: Path, known: dict) -> None:
+    """Writes the rates, beside the file first; where nothing can be written they are measured again next time."""
+    beside = path.with_name(f".{os.getpid()}.json")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        beside.write_text(json.dumps(known, indent=1))
+        os.replace(beside, path)
+    except OSError:
+        return
+
+
+def processor() -> str:
+    """Name of the processor."""
+    cpus = Path("/proc/cpuinfo")
+    lines = cpus.read_text().splitlines() if cpus.exists() else []
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.machine())
+
+
+@torch.no_grad()
+def measure(dtype: torch.dtype) -> dict[str, float]:
+    """GFLOP/s on one core of each way that works here and is as exact as the plain one."""
+    generator = torch.Generator().manual_seed(0)
+    x, weight = (torch.randn(rows, SIDE, generator=generator).to(dtype) for rows in (ROWS, SIDE))
+    exact, rates, threads = x.double() @ weight.double().T, {}, torch.get_num_threads()
+    torch.set_num_threads(1)  # process time is then what an idle core would take, whoever else computes
+    try:
+        for kind in KINDS:
+            try:
+                product = PreparedLinear(weight, None, dtype, torch.device("cpu"), kind)
+                error = float((product(x).double() - exact).abs().max() / exact.abs().max())
+            except (RuntimeError, AttributeError):  # operators or switches that this build of torch has not
+                continue
+            if dtype != torch.float32 or error < ROUNDING:
+                rates[kind] = round(2 * ROWS * SIDE**2 / best_time(partial(product, x)) / 1e9, 1)
+    finally:
+        torch.set_num_threads(threads)
+    return rates
+
+
+def best_time(call: Callable[[], Tensor]) -> float:
+    """Process seconds of the fastest of twelve calls."""
+    times = []
+    for _ in range(12):
+        start = time.process_time()
+        call()
+        times.append(time.process_time() - start)
+    return min(times)

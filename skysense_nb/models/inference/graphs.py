@@ -1,0 +1,48 @@
+"""CUDA graphs: the hundreds of kernels of a call recorded once per shape and launched together."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+GRAPHS = 16
+"""Shapes that are kept; each holds its inputs, outputs and what lies between on the GPU."""
+
+
+class Graphed:
+    """A call on one tensor, replayed from a graph of its shape; the result is a copy.
+
+    What the call reads beside its input must stay where it is: weights, and tensors that are kept for good.
+    """
+
+    def __init__(self, call: Callable[..., list[Tensor]]) -> None:
+        self.call, self.graphs = call, OrderedDict()
+
+    @torch.no_grad()
+    def __call__(self, x: Tensor, **options: Any) -> list[Tensor]:
+        key = (x.shape, x.dtype, *sorted(options.items()))
+        if key not in self.graphs:
+            self.graphs[key] = self.record(x, options)
+            while len(self.graphs) > GRAPHS:
+                self.graphs.popitem(last=False)
+        self.graphs.move_to_end(key)
+        graph, given, made = self.graphs[key]
+        given.copy_(x)
+        graph.replay()
+        return [one.clone() for one in made]
+
+    def record(self, x: Tensor, options: dict[str, Any]) -> tuple[torch.cuda.CUDAGraph, Tensor, list[Tensor]]:
+        """Runs the call beside the main stream until everything it keeps is there, then records it."""
+        given, graph, beside = x.clone(), torch.cuda.CUDAGraph(), torch.cuda.Stream(x.device)
+        beside.wait_stream(torch.cuda.current_stream(x.device))
+        with torch.cuda.stream(beside):
+            for _ in range(3):
+                self.call(given, **options)
+        torch.cuda.current_stream(x.device).wait_stream(beside)
+        with torch.cuda.graph(graph):
+            made = self.call(given, **options)
+        return graph, given, made

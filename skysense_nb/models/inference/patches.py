@@ -1,0 +1,83 @@
+"""From pixels to tokens and from four tokens to one, strip by strip, so that no unfolded image is ever whole."""
+
+from __future__ import annotations
+
+import torch.nn.functional as F
+from torch import Tensor
+
+from skysense_nb.layers import AdaptivePatchMerging, PatchEmbed, PatchMerging
+from skysense_nb.layers.patches import pad_to_multiple
+from skysense_nb.models.inference.linear import Maker
+
+
+class Patches:
+    """Squares of an image as tokens: the convolution is one product per strip of squares."""
+
+    def __init__(self, embed: PatchEmbed, make: Maker) -> None:
+        self.side, self.width = embed.patch, embed.projection.out_channels
+        self.project = make.weight(embed.projection.weight.flatten(1), embed.projection.bias)
+        self.norm = None if embed.norm is None else make.norm(embed.norm)
+        self.dtype = make.dtype
+
+    def __call__(self, images: Tensor, at_once: int) -> tuple[Tensor, tuple[int, int, int]]:
+        """Tokens of B C H W, row by row, with a last row of zeros behind them; and their B h w."""
+        images = pad_to_multiple(images.to(self.dtype), self.side)
+        batch, rows, columns = len(images), *(length // self.side for length in images.shape[-2:])
+        stream = images.new_zeros(batch * rows * columns + 1, self.width)
+        squares = images.unflatten(3, (columns, self.side)).unflatten(2, (rows, self.side))
+        squares = squares.permute(0, 2, 4, 1, 3, 5).flatten(0, 1)  # B·h w C side side, a view
+        strip = max(1, at_once // columns)
+        for first in range(0, batch * rows, strip):
+            tokens = self.project(squares[first : first + strip].flatten(0, 1).flatten(1))
+            stream[first * columns :][: len(tokens)] = tokens if self.norm is None else self.norm(tokens)
+        return stream, (batch, rows, columns)
+
+
+class Merging:
+    """2 × 2 neighbours as one token of twice the width; with `merge=False`, every token by the averaged weights."""
+
+    def __init__(self, merging: PatchMerging, make: Maker) -> None:
+        weight = merging.reduction.weight.detach().unflatten(1, (-1, 4))  # 2C C 4
+        self.post_norm, self.norm = merging.post_norm, None
+        if merging.post_norm:
+            self.norm = make.norm(merging.norm)
+            self.project = make.weight(weight.transpose(1, 2).flatten(1), None)  # neighbours whole, one after another
+        else:
+            self.norm = make.norm(merging.norm)
+            self.project = make.weight(weight.flatten(1), None)
+        if isinstance(merging, AdaptivePatchMerging):
+            own, bias, eps = make.tensor(merging.norm.weight), make.tensor(merging.norm.bias), merging.norm.eps / 16
+            self.average = make.weight(weight.mean(-1), None)
+            self.kept_norm = lambda x: F.layer_norm(x, own.shape, own, bias, eps)
+
+    def __call__(
+        self, stream: Tensor, size: tuple[int, int, int], at_once: int, merge: bool = True
+    ) -> tuple[Tensor, tuple[int, int, int]]:
+        """The stream (B · h · w + 1 rows) of half the grid, with its last row of zeros; and its B h w."""
+        batch, rows, columns = size
+        maps = stream[:-1].view(batch * rows, columns, -1)
+        if not merge:
+            out = stream.new_zeros(len(stream), 2 * stream.shape[1])
+            for first in range(0, len(stream) - 1, at_once):
+                some = stream[first : min(first + at_once, len(stream) - 1)]
+                out[first:][: len(some)] = self.kept_norm(self.average(some))
+            return out, size
+        maps = stream[:-1].view(batch, rows, columns, -1)
+        half, wide = (rows + 1) // 2, (columns + 1) // 2
+        out = stream.new_zeros(batch * half * wide + 1, 2 * stream.shape[1])
+        strip = max(1, at_once // (4 * wide))
+        for image in range(batch):
+            for first in range(0, half, strip):
+                some = maps[image, 2 * first : 2 * (first + strip)]
+                some = F.pad(some, (0, 0, 0, columns % 2, 0, len(some) % 2))
+                some = some.view(len(some) // 2, 2, wide, 2, -1)
+                begin = (image * half + first) * wide
+                tokens = self.merged(some)
+                out[begin:][: len(tokens)] = tokens
+        return out, (batch, half, wide)
+
+    def merged(self, squares: Tensor) -> Tensor:
+        """Tokens h·w 2C of squares h 2 w 2 C."""
+        if self.post_norm:
+            return self.norm(self.project(squares.transpose(1, 2).flatten(2).flatten(0, 1)))
+        return self.project(self.norm(squares.permute(0, 2, 4, 1, 3).flatten(2).flatten(0, 1)))

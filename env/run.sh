@@ -14,7 +14,8 @@ usage: bash env/run.sh VERB
 
 The first call creates .venv (about 7 GB). Later calls install nothing unless a pin changed.
 SKYSENSE_PYTHON names the Python to use, SKYSENSE_DISK_GB the free disk asked for (8),
-SKYSENSE_TEST_PROCESSES how many processes share the tests (2).
+SKYSENSE_TEST_PROCESSES how many processes share the tests (2). SKYSENSE_WHEELS names a folder of wheels
+to install from without a network; a folder wheels/ beside this checkout is taken by itself.
 TEXT
 }
 
@@ -23,6 +24,10 @@ VENV="$ROOT/.venv"
 STAMP="$VENV/skysense-stamp"
 UV_VERSION=0.13.8
 DISK_GB="${SKYSENSE_DISK_GB:-8}"
+
+# Where there are wheels, packages come from nowhere else: see `skysense-nb bundle`.
+WHEELS="${SKYSENSE_WHEELS:-}"
+if [[ -z "$WHEELS" ]] && compgen -G "$ROOT/../wheels/*.whl" >/dev/null; then WHEELS="$ROOT/../wheels"; fi
 
 say() { printf 'skysense: %s\n' "$*" >&2; }
 die() { say "$*"; exit 1; }
@@ -73,8 +78,16 @@ up_to_date() {
 }
 
 no_packages() {
+    if [[ -n "$WHEELS" ]]; then
+        die "Expected a wheel of every pinned package in $WHEELS, got the error above." \
+            "Check the folder, and that its wheels are for $("$VENV/bin/python" --version) on this platform."
+    fi
     die "Expected to download the pinned packages, got no usable answer from the package index." \
         "Check the network (or the proxy and index settings of pip), then call this again."
+}
+
+from_source() {
+    if [[ -n "$WHEELS" ]]; then "$@" --no-index --find-links "$WHEELS"; else "$@"; fi
 }
 
 install() {
@@ -83,19 +96,19 @@ install() {
     uv="$(command -v uv || true)"
     export PIP_DISABLE_PIP_VERSION_CHECK=1
     if [[ -z "$uv" ]]; then
-        "$python" -m pip install --quiet --retries 1 "uv==$UV_VERSION" >/dev/null 2>&1 || true
+        from_source "$python" -m pip install --quiet --retries 1 "uv==$UV_VERSION" >/dev/null 2>&1 || true
         uv="$VENV/bin/uv"
     fi
     if [[ -x "$uv" ]]; then
         # pip trusts the system's certificates; uv does so only when asked. Companies sign with their own.
         export UV_SYSTEM_CERTS="${UV_SYSTEM_CERTS:-true}"
         say "Installing the pinned packages with uv (about a minute) ..."
-        "$uv" pip install --python "$python" --quiet --compile-bytecode --requirement "$lock" || no_packages
+        from_source "$uv" pip install --python "$python" --quiet --compile-bytecode --requirement "$lock" || no_packages
         "$uv" pip install --python "$python" --quiet --no-deps --no-build-isolation --editable "$ROOT" || die \
             "Expected skysense-nb itself to install, got the error above. Check that $ROOT is writable."
     else
         say "Installing the pinned packages with pip (several minutes) ..."
-        "$python" -m pip install --quiet --retries 1 --requirement "$lock" || no_packages
+        from_source "$python" -m pip install --quiet --retries 1 --requirement "$lock" || no_packages
         "$python" -m pip install --quiet --no-deps --no-build-isolation --editable "$ROOT" || die \
             "Expected skysense-nb itself to install, got the error above. Check that $ROOT is writable."
     fi

@@ -8,7 +8,7 @@ The public face, in the order of a first notebook:
     diagnose     compare a scene with what the encoders were trained on
     load         a model with a receipt for its weights;   save   write them
     collate      samples of several scenes to one batch
-    report       numbers of a notebook into the record of its run
+    report       numbers of a notebook into the record of its run;   report_array   what sums up an array
 
 A scene itself offers `scene.sky` (samples, maps, saving), a model `features`, `pooled` and `embed`.
 Everything loads when first used, so importing this package costs little more than importing torch.
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from skysense_nb.data.doctor import diagnose
     from skysense_nb.data.synthetic import World
     from skysense_nb.models import load, save
-    from skysense_nb.runs import report
+    from skysense_nb.runs import report, report_array
     from skysense_nb.runtime import session
 
 HOMES = {
@@ -37,9 +37,10 @@ HOMES = {
     "load": "models",
     "save": "models",
     "report": "runs",
+    "report_array": "runs",
 }
 
-__all__ = ["World", "build", "collate", "diagnose", "load", "open_scene", "report", "save", "session"]
+__all__ = ["World", "build", "collate", "diagnose", "load", "open_scene", "report", "report_array", "save", "session"]
 
 
 def __getattr__(name: str) -> Any:

@@ -23,12 +23,9 @@ def doctor_command(
     figure: Annotated[Path | None, typer.Option(help="New .png of the scene against the training data.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Examine scenes before inference, and mend them, or describe this machine."""
+    """Examine scenes before inference, and mend them, or say whether this machine is fit for the notebooks."""
     if not paths and not mend and not figure:
-        from skysense_nb.runs.machine import as_text, describe_machine
-
-        machine = describe_machine()
-        print_json(machine) if as_json else print(as_text(machine))
+        doctor_of_this_machine(as_json)
         return
     paths = paths or []
     check_outputs(paths, mend, figure)
@@ -38,6 +35,24 @@ def doctor_command(
     else:
         print("\n\n".join("\n".join((name, *steps, str(one))) for name, (one, steps) in examined.items()))
     if not all(report.ok for report, _ in examined.values()):
+        raise typer.Exit(1)
+
+
+def doctor_of_this_machine(as_json: bool) -> None:
+    """Prints facts and verdicts; exits 1 where notebooks would fail."""
+    from dataclasses import asdict
+
+    from skysense_nb.runs.checkup import as_lines, examine_machine
+    from skysense_nb.runs.machine import as_text, describe_machine
+
+    machine = describe_machine()
+    verdicts = examine_machine(machine)
+    fit = all(one.level != "problem" for one in verdicts)
+    if as_json:
+        print_json(machine | {"fit": fit, "checks": [asdict(one) for one in verdicts]})
+    else:
+        print(as_text(machine), as_lines(verdicts), sep="\n\n")
+    if not fit:
         raise typer.Exit(1)
 
 

@@ -42,10 +42,19 @@ class Bands(Part):
 
 
 class NamedClass(Part):
-    """A class: id in labels, name as published, colour 0–255, group of fine-grained classes."""
+    """A class of a benchmark.
+
+    Attributes:
+        id: In labels.
+        name: As published.
+        code: R G B 0–255 that stands for it in files whose masks are colours.
+        color: R G B 0–255 for maps, not the published one: all of a benchmark stay apart under colour blindness.
+        group: Of fine-grained classes.
+    """
 
     id: int
     name: str
+    code: tuple[int, int, int] | None = None
     color: tuple[int, int, int] | None = None
     group: str = ""
 

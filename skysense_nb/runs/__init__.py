@@ -2,12 +2,16 @@
 
 Start with `runner.run`: it checks the parameters (`parameters.py`), lets papermill execute the cells
 (`engine.py`), and writes the executed notebook, an HTML copy (`page.py`) and record.json (`record.py`).
-Inside a notebook, `report` and `record_input` (`metrics.py`) hand numbers and checksums to that record.
+Inside a notebook, `report`, `report_array` and `record_input` (`metrics.py`) hand numbers, summaries of arrays
+(`arrays.py`) and checksums to that record; `expectations.py` says what numbers and arrays they should be.
+Many runs are a series (`series.py`): each in a process of its own or on a cluster, and never the same one twice; a
+sweep (`sweep.py`) is a series over a grid of parameters with a table and a figure at its end. `gallery.py` makes one
+page of them all.
 `library.py` knows which notebooks there are, `machine.py` what this computer offers.
 
-Only the two calls that notebooks use are imported here, because everything else brings papermill along.
+Only the three calls that notebooks use are imported here, because everything else brings papermill along.
 """
 
-from skysense_nb.runs.metrics import record_input, report
+from skysense_nb.runs.metrics import record_input, report, report_array
 
-__all__ = ["record_input", "report"]
+__all__ = ["record_input", "report", "report_array"]

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
+import subprocess
 import threading
 import time
 from collections.abc import Iterator
@@ -33,6 +35,7 @@ class Watch:
         running: Whether that cell has not ended yet.
         seconds: Wall time per code cell that started, by position.
         kernel_peak_mib: Largest resident size of the kernel and its children.
+        kernel: The kernel's process.
     """
 
     timeout_s: float
@@ -40,6 +43,7 @@ class Watch:
     running: bool = False
     seconds: dict[int, float] = field(default_factory=dict)
     kernel_peak_mib: float = 0.0
+    kernel: subprocess.Popen | None = None
     began: float = field(default_factory=time.monotonic)
     cell_began: float = 0.0
 
@@ -72,9 +76,22 @@ class Watch:
     def poll(self, client: PapermillNotebookClient, stop: threading.Event) -> None:
         """Body of the polling thread."""
         while not stop.wait(POLL_S):
-            pid = getattr(getattr(client.km, "provisioner", None), "pid", None)
-            if pid is not None:
-                self.kernel_peak_mib = max(self.kernel_peak_mib, resident_mib(pid))
+            self.kernel = getattr(getattr(client.km, "provisioner", None), "process", None) or self.kernel
+            if self.kernel is not None:
+                self.kernel_peak_mib = max(self.kernel_peak_mib, resident_mib(self.kernel.pid))
+
+
+def last_words(exit_code: int) -> str:
+    """How a process came to its end: its exit code, or the signal that ended it as a negative number.
+
+    Example:
+        >>> last_words(-9)
+        'was killed by SIGKILL, as the system does when memory runs out'
+    """
+    if exit_code >= 0:
+        return f"ended with exit code {exit_code}"
+    name = signal.Signals(-exit_code).name
+    return f"was killed by {name}" + (", as the system does when memory runs out" if name == "SIGKILL" else "")
 
 
 def resident_mib(pid: int) -> float:

@@ -5,6 +5,7 @@ Notebooks are read as plain JSON here, so that listing them needs neither Jupyte
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from dataclasses import dataclass
@@ -113,6 +114,16 @@ def read_cells(path: Path) -> list[dict[str, Any]]:
     return [
         {**cell, "source": "".join(cell["source"]), "tags": cell.get("metadata", {}).get("tags", [])} for cell in cells
     ]
+
+
+def source_checksum(path: Path) -> str:
+    """SHA-256 of what a notebook says and does: kind, text and tags of its cells, whatever they have put out.
+
+    Raises:
+        ParameterError: Not a notebook.
+    """
+    cells = [(cell["cell_type"], cell["source"], cell["tags"]) for cell in read_cells(path)]
+    return hashlib.sha256(json.dumps(cells).encode()).hexdigest()
 
 
 def describe(path: Path) -> Notebook:

@@ -1,6 +1,6 @@
-"""What a notebook says of itself, from inside: numbers worth comparing and files it has read.
+"""What a notebook says of itself, from inside: numbers and arrays worth comparing, and files it has read.
 
-Both travel in the notebook's own outputs under one MIME type, so an executed copy carries them along.
+All of it travels in the notebook's own outputs under one MIME type, so an executed copy carries them along.
 """
 
 from __future__ import annotations
@@ -24,11 +24,13 @@ class Reported:
 
     Attributes:
         metrics: Name to number.
+        arrays: Name to the summary of an array, as `ArraySummary` takes it.
         inputs: File or folder name to its SHA-256.
         peak_memory_mib: Peak of the kernel's own accounts, `device` on a GPU.
     """
 
     metrics: dict[str, float] = field(default_factory=dict)
+    arrays: dict[str, dict[str, Any]] = field(default_factory=dict)
     inputs: dict[str, str] = field(default_factory=dict)
     peak_memory_mib: dict[str, float] = field(default_factory=dict)
 
@@ -49,6 +51,26 @@ def report(**metrics: float) -> None:
     numbers = {name: to_number(name, value) for name, value in metrics.items()}
     text = " · ".join(f"{name} {value:.4g}" for name, value in numbers.items())
     show({"metrics": numbers, "peak_memory_mib": device_peak()}, text)
+
+
+def report_array(name: str, array: Any) -> None:
+    """Hands a small summary of an array to the record of the run, so that a change of it does not stay unseen.
+
+    Args:
+        name: It has in the record.
+        array: Finite numbers or booleans of any shape, as numpy array, tensor or DataArray.
+
+    Raises:
+        ParameterError: Something else, or no finite value in it.
+
+    Example:
+        >>> report_array("days", [3, 40, 200])
+        days · integer 3, mean 81, std 85.49
+    """
+    from skysense_nb.runs.arrays import summarise
+
+    summary = summarise(name, array)
+    show({"arrays": {name: summary.model_dump(mode="json")}}, f"{name} · {summary}")
 
 
 def record_input(path: str | Path) -> str:
@@ -108,10 +130,11 @@ def show(payload: dict[str, Any], text: str) -> None:
 
 
 def read_reports(cells: list[dict[str, Any]]) -> Reported:
-    """Collects what `report` and `record_input` left in the outputs of an executed notebook."""
+    """Collects what `report`, `report_array` and `record_input` left in the outputs of an executed notebook."""
     found = Reported()
     for payload in payloads(cells):
         found.metrics.update(payload.get("metrics", {}))
+        found.arrays.update(payload.get("arrays", {}))
         found.inputs.update(payload.get("inputs", {}))
         found.peak_memory_mib.update(payload.get("peak_memory_mib", {}))
     return found

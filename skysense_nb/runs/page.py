@@ -8,6 +8,8 @@ from pathlib import Path
 import nbformat
 from nbconvert import HTMLExporter
 
+from skysense_nb.runs.alt_texts import add_alt_texts
+
 WIDGET = "application/vnd.jupyter.widget-view+json"
 WIDGET_NOTE = "*Interactive in JupyterLab; the still picture beside it shows the same.*"
 
@@ -34,6 +36,12 @@ MathJax.Hub.Config({tex2jax: {inlineMath: [["$", "$"]], processEscapes: true}, m
 {{ super() }}
 {%- endif -%}
 {%- endblock -%}
+{%- macro described(picture, output, mime) -%}
+{{ picture | replace("<img ", '<img alt="' ~ (output.metadata[mime].alt | escape_html) ~ '" ', 1) }}
+{%- endmacro -%}
+{%- block data_png -%}{{ described(super(), output, "image/png") }}{%- endblock -%}
+{%- block data_jpg -%}{{ described(super(), output, "image/jpeg") }}{%- endblock -%}
+{%- block data_svg -%}{{ described(super(), output, "image/svg+xml") }}{%- endblock -%}
 """
 
 MATHJAX = HTMLExporter.mathjax_url.default_value
@@ -44,10 +52,13 @@ def write_page(notebook: nbformat.NotebookNode, path: Path) -> None:
 
     Widgets need their kernel and scripts from elsewhere, so a line of text stands for each. Formulas are
     set by MathJax where a network exists and stay readable as TeX where none does. Folded cells stay folded.
+    Every picture says in words what it shows.
     """
     exporter = HTMLExporter(raw_template=PAGE, embed_images=True)
     exporter.mathjax_url = MATHJAX if has_formulas(notebook) else ""
-    body, _ = exporter.from_notebook_node(without_widgets(notebook), {"metadata": {"name": path.stem}})
+    still = without_widgets(notebook)
+    add_alt_texts(still.cells)
+    body, _ = exporter.from_notebook_node(still, {"metadata": {"name": path.stem}})
     path.write_text(body, encoding="utf-8")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import os
 import re
 import subprocess
 from datetime import datetime
@@ -12,6 +13,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from skysense_nb.errors import RunError
+from skysense_nb.runs.arrays import ArraySummary
 
 
 class Part(BaseModel):
@@ -69,6 +71,7 @@ class Record(Part):
         status: `ok`, or `failed` with `failure` filled.
         parameters: All parameters, defaults included.
         metrics: Numbers the notebook reported.
+        arrays: Summaries of the arrays it reported.
         inputs: SHA-256 of the files it reported to have read.
         seed: The parameter of this name, if there is one.
         device: What it computed on.
@@ -82,6 +85,7 @@ class Record(Part):
         platform: Operating system and processor.
         packages: Versions of the library and of what it declares to need.
         git: Commit of the notebook, None outside a repository.
+        source_sha256: Of the notebook's cells without their outputs; empty in records of older versions.
         failure: Where and why it stopped.
     """
 
@@ -101,11 +105,15 @@ class Record(Part):
     platform: str
     packages: dict[str, str]
     git: Git | None
+    source_sha256: str = ""
     failure: Failure | None = None
+    arrays: dict[str, ArraySummary] = {}
 
     def write(self, path: Path) -> None:
-        """Writes the record as indented JSON."""
-        path.write_text(self.model_dump_json(indent=2) + "\n", encoding="utf-8")
+        """Writes the record as indented JSON, all of it or nothing."""
+        beside = path.with_suffix(".new")
+        beside.write_text(self.model_dump_json(indent=2) + "\n", encoding="utf-8")
+        os.replace(beside, path)
 
 
 def read_record(path: str | Path) -> Record:
@@ -120,7 +128,7 @@ def read_record(path: str | Path) -> Record:
     path = Path(path)
     path = path / "record.json" if path.is_dir() else path
     try:
-        return Record.model_validate_json(path.read_text(encoding="utf-8"))
+        return Record.model_validate_json(path.read_bytes())
     except (OSError, ValidationError) as error:
         raise RunError.of(f"the record of a run at {path}", " ".join(str(error).split()), "Check the path.") from error
 

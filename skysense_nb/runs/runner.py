@@ -7,8 +7,6 @@ The folder is made beside its final place and renamed at the end, so a folder wi
 from __future__ import annotations
 
 import os
-import platform
-import secrets
 import time
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,19 +15,18 @@ from typing import Any
 
 import nbformat
 import papermill
+from filelock import FileLock
 from jupyter_client.kernelspec import NoSuchKernel
 from nbclient.exceptions import CellTimeoutError, DeadKernelError
 from papermill.exceptions import PapermillExecutionError
 
 from skysense_nb.errors import RunError
+from skysense_nb.runs.ending import explain, first_line, tidy
 from skysense_nb.runs.engine import ENGINE, Watch
-from skysense_nb.runs.library import find_notebook
 from skysense_nb.runs.metrics import read_reports
 from skysense_nb.runs.page import write_page
-from skysense_nb.runs.parameters import check_parameters
-from skysense_nb.runs.record import CellTime, Failure, Record, git_state, package_versions
-
-ERROR_CELL = "papermill-error-cell-tag"
+from skysense_nb.runs.preparation import LOCK, Prepared, prepare
+from skysense_nb.runs.record import CellTime, Failure, Record
 
 
 @dataclass(frozen=True)
@@ -92,67 +89,35 @@ def run(
         >>> done = run("00_start_here", {"seed": 1})                  # doctest: +SKIP
         >>> done.record.metrics                                       # doctest: +SKIP
     """
-    source = find_notebook(notebook)
-    given = parameters or {}
-    complete = check_parameters(source, given)
-    device = device_name(complete.get("device", "auto"))
-    unfinished = make_folder(Path(out).resolve(), source.stem)
-    executed = unfinished / source.name
+    return carry_out(prepare(notebook, parameters, out), timeout_s=timeout_s, progress=progress)
 
-    watch = Watch(timeout_s)
-    started, clock = datetime.now().astimezone(), time.monotonic()
-    error = execute(source, executed, given, watch, progress)
-    wall_s = time.monotonic() - clock
 
-    cells = nbformat.read(executed, as_version=4)
-    failure = explain(error, cells, watch) if error else None
-    tidy(cells, executed, failure)
-    reported = read_reports(cells.cells)
-    record = Record(
-        notebook=source.stem,
-        status="failed" if failure else "ok",
-        parameters=complete,
-        metrics=reported.metrics,
-        inputs=reported.inputs,
-        seed=complete.get("seed"),
-        device=device,
-        started=started,
-        finished=datetime.now().astimezone(),
-        wall_s=round(wall_s, 3),
-        cells=[
+def carry_out(prepared: Prepared, *, timeout_s: float, progress: bool = False) -> Run:
+    """Executes a prepared run to its end, good or bad.
+
+    Raises:
+        FailedRun: The notebook stopped before its end; the folder says where and why.
+    """
+    executed, watch = prepared.folder / prepared.source.name, Watch(timeout_s)
+    with FileLock(prepared.folder / LOCK):
+        started, clock = datetime.now().astimezone(), time.monotonic()
+        error = execute(prepared.source, executed, prepared.parameters, watch, progress)
+        measured = {"started": started, "finished": datetime.now().astimezone()}
+        measured["wall_s"] = round(time.monotonic() - clock, 3)
+        measured["peak_memory_mib"] = {"kernel": round(watch.kernel_peak_mib, 1)}
+        cells = nbformat.read(executed, as_version=4)
+        failure = explain(error, cells, watch) if error else None
+        measured["cells"] = [
             CellTime(index=index, first_line=first_line(cells, index), seconds=round(seconds, 3))
             for index, seconds in sorted(watch.seconds.items())
-        ],
-        peak_memory_mib={"kernel": round(watch.kernel_peak_mib, 1), **reported.peak_memory_mib},
-        python=platform.python_version(),
-        platform=platform.platform(),
-        packages=package_versions(),
-        git=git_state(source.parent),
-        failure=failure,
-    )
-    write_page(cells, executed.with_suffix(".html"))
-    record.write(unfinished / "record.json")
-    done = Run(unfinished.with_suffix(""), record)
-    os.replace(unfinished, done.folder)
+        ]
+        tidy(cells, executed, failure)
+        done = conclude(prepared.folder, prepared.record, cells, failure, measured)
     if isinstance(error, KeyboardInterrupt):
         raise error
     if failure:
         raise failed(done) from error
     return done
-
-
-def make_folder(out: Path, name: str) -> Path:
-    """Makes `out/NAME-TIME-ID.unfinished`.
-
-    Raises:
-        RunError: It cannot be made.
-    """
-    folder = out / f"{name}-{datetime.now():%Y%m%d-%H%M%S}-{secrets.token_hex(2)}.unfinished"
-    try:
-        folder.mkdir(parents=True)
-    except OSError as error:
-        raise RunError.of(f"a writable folder at {out}", error.strerror or str(error), "Choose another one.") from error
-    return folder
 
 
 def execute(
@@ -177,62 +142,28 @@ def execute(
     return None
 
 
-def explain(error: BaseException, notebook: nbformat.NotebookNode, watch: Watch) -> Failure:
-    """Says which cell stopped the run and why. The watch knows the cell; papermill's file does not always."""
-    name, message = type(error).__name__, str(error)
-    if isinstance(error, PapermillExecutionError):
-        name, message = error.ename, error.evalue
-    elif isinstance(error, CellTimeoutError):
-        name, message = "TimeoutError", f"the notebook took longer than the limit of {watch.timeout_s:g} s"
-    elif isinstance(error, DeadKernelError):
-        message = "the kernel died; the system may have run out of memory"
-    elif isinstance(error, KeyboardInterrupt):
-        message = "interrupted"
-    drop_banners(notebook)
-    return Failure(cell=watch.cell, first_line=first_line(notebook, watch.cell), error=name, message=message)
+def conclude(
+    folder: Path, record: Record, notebook: nbformat.NotebookNode, failure: Failure | None, measured: dict[str, Any]
+) -> Run:
+    """Completes the record by what the executed notebook reports, writes the page, and gives the folder its name.
 
-
-def drop_banners(notebook: nbformat.NotebookNode) -> None:
-    """Removes the cells papermill adds around an error, so that positions are those of the run again."""
-    notebook.cells = [cell for cell in notebook.cells if ERROR_CELL not in cell.metadata.get("tags", [])]
-
-
-def first_line(notebook: nbformat.NotebookNode, index: int | None) -> str:
-    """First line of a cell's source, empty for no cell."""
-    return "" if index is None else (notebook.cells[index].source.strip().splitlines() or [""])[0]
-
-
-def tidy(notebook: nbformat.NotebookNode, path: Path, failure: Failure | None) -> None:
-    """Writes the executed notebook with paths and cell states that are true after the run."""
-    notebook.metadata.papermill.update(input_path=path.name, output_path=path.name)
-    if failure:
-        notebook.metadata.papermill.exception = True
-        for index, cell in enumerate(notebook.cells):
-            if failure.cell is None or index > failure.cell:
-                cell.metadata.papermill.status = "pending"
-        if failure.cell is not None:
-            mark(notebook.cells[failure.cell], failure)
-    nbformat.write(notebook, path)
-
-
-def mark(cell: nbformat.NotebookNode, failure: Failure) -> None:
-    """Makes the cell that stopped the run look like it, even where the kernel had no chance to say so."""
-    cell.metadata.papermill.update(status="failed", exception=True)
-    if failure.error not in [output.get("ename") for output in cell.outputs]:
-        text = f"{failure.error}: {failure.message}"
-        cell.outputs.append(
-            nbformat.v4.new_output("error", ename=failure.error, evalue=failure.message, traceback=[text])
-        )
-
-
-def device_name(wanted: str) -> str:
-    """The device a notebook gets when it asks for `wanted`, by name where it has one."""
-    import torch
-
-    from skysense_nb.runtime import choose_device
-
-    device = choose_device(wanted)
-    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
+    Args:
+        folder: With the ending `.unfinished`.
+        record: What was known before the first cell.
+        notebook: As executed, already written.
+        failure: What stopped it, if anything did.
+        measured: Fields of the record that were measured from outside.
+    """
+    reported = read_reports(notebook.cells)
+    told = {"metrics": reported.metrics, "arrays": reported.arrays, "inputs": reported.inputs}
+    told["peak_memory_mib"] = {**measured.get("peak_memory_mib", {}), **reported.peak_memory_mib}
+    told |= {"status": "failed" if failure else "ok", "failure": failure}
+    done = Run(folder.with_suffix(""), Record(**dict(record) | measured | told))
+    write_page(notebook, folder / f"{record.notebook}.html")
+    done.record.write(folder / "record.json")
+    (folder / LOCK).unlink(missing_ok=True)
+    os.replace(folder, done.folder)
+    return done
 
 
 def failed(done: Run) -> FailedRun:

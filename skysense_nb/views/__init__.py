@@ -25,6 +25,7 @@ from skysense_nb.views.pixel_figures import PixelSeries, pixel_figure
 from skysense_nb.views.prediction_figures import PredictedBoxes, PredictedMask, boxes_figure, masks_figure
 from skysense_nb.views.region_figures import regions_figure
 from skysense_nb.views.scene_figures import scene_figure, series_figure, spectra_figure
+from skysense_nb.views.sweep_figures import sweep_figure
 from skysense_nb.views.switch_figures import answers_figure
 from skysense_nb.views.tiling_figures import tiling_figure
 from skysense_nb.views.token_figures import choices_figure, token_grids_figure
@@ -78,6 +79,7 @@ __all__ = [
     "spread_figure",
     "stages_figure",
     "stretch_limits",
+    "sweep_figure",
     "tiling_figure",
     "token_grids_figure",
     "training_figure",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -17,9 +18,10 @@ from skysense_nb.errors import SceneError
 
 PALETTE = (
     "#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#000000",
-    "#332288", "#88CCEE", "#44AA99", "#117733", "#999933", "#DDCC77", "#CC6677", "#882255", "#AA4499",
+    "#332288", "#90CEF0", "#5DD5B8", "#117733", "#999933", "#CFBF6B", "#D66B73", "#882255", "#A13A8D",
 )  # fmt: skip
-"""Colours that stay apart under colour blindness: Okabe-Ito (8), then Paul Tol's muted scheme (9)."""
+"""Colours that stay apart under colour blindness: Okabe-Ito (8), then Paul Tol's muted scheme (9), moved a little so
+that all seventeen do."""
 
 SENSOR_COLOURS = {"hr": PALETTE[1], "s2": PALETTE[2], "s1": PALETTE[0]}
 PERCENTILES = (2.0, 98.0)
@@ -126,9 +128,15 @@ def thin(image: xr.DataArray) -> xr.DataArray:
 
 
 def set_description(figure: Figure, text: str) -> Figure:
-    """Attaches the text that says what a figure shows; it travels as the figure's label."""
+    """Attaches the text that says what a figure shows: it is the figure's label, and goes with it into a notebook."""
     figure.set_label(text)
+    figure._repr_mimebundle_ = partial(picture_with_text, text)  # what Jupyter asks a value for before it draws it
     return figure
+
+
+def picture_with_text(text: str, **_: object) -> tuple[dict, dict]:
+    """Data and metadata that Jupyter adds to its own picture of a figure: the alternative text."""
+    return {}, {"image/png": {"alt": text}}
 
 
 def describe(figure: Figure) -> str:

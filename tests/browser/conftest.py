@@ -71,9 +71,18 @@ class Lab:
 
 
 @pytest.fixture(scope="session")
-def lab(chromium, tmp_path_factory) -> Iterator[Lab]:
+def browser(chromium) -> Iterator[object]:
+    """A headless Chromium, one for all tests of a process, because Playwright starts once in each."""
     from playwright.sync_api import sync_playwright
 
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=chromium, args=ARGUMENTS)
+        yield started
+        started.close()
+
+
+@pytest.fixture(scope="session")
+def lab(browser, tmp_path_factory) -> Iterator[Lab]:
     folder, home = tmp_path_factory.mktemp("notebooks"), tmp_path_factory.mktemp("jupyter")
     (home / "config" / "labconfig").mkdir(parents=True)
     (home / "config" / "labconfig" / "default_setting_overrides.json").write_text(json.dumps(SETTINGS))
@@ -84,11 +93,9 @@ def lab(chromium, tmp_path_factory) -> Iterator[Lab]:
     server = start(folder, home, port, token)
     try:
         wait_until_ready(server, f"{address}/api/status?token={token}", home / "server.log")
-        with sync_playwright() as playwright:
-            browser = playwright.chromium.launch(executable_path=chromium, args=ARGUMENTS)
-            context = browser.new_context(viewport={"width": 1200, "height": 1000})
-            yield Lab(folder, address, token, context)
-            browser.close()
+        context = browser.new_context(viewport={"width": 1200, "height": 1000})
+        yield Lab(folder, address, token, context)
+        context.close()
     finally:
         server.terminate()
         server.wait(timeout=30)

@@ -132,6 +132,36 @@ def test_a_changed_pin_or_a_moved_checkout_installs_again(checkout, bare, change
     assert not (checkout / ".venv/skysense-stamp").exists()
 
 
+FAKE_UV = """#!/usr/bin/env bash
+printf '<%s>' "$@" >>"$HOME/uv.log"
+"""
+
+
+@pytest.mark.parametrize("way", ["beside", "named", "none"])
+def test_packages_come_from_a_folder_of_wheels_and_nowhere_else(checkout, bare, way, tmp_path):
+    install_fake(checkout)
+    (checkout / ".venv/skysense-stamp").unlink()
+    executable(bare / "uv", FAKE_UV)
+    folder = tmp_path / ("wheels" if way == "beside" else "some wheels")
+    folder.mkdir()
+    (folder / "one-1.0-py3-none-any.whl").write_bytes(b"")
+    extra = {"SKYSENSE_WHEELS": str(folder)} if way == "named" else {}
+    call(checkout, bare, "shell", "true", SKYSENSE_DISK_GB="0", **extra)
+    source = f"{checkout}/../wheels" if way == "beside" else folder
+    asked = (checkout / "uv.log").read_text().split("<pip><install>")[1]
+    assert asked.endswith(".txt>" + (f"<--no-index><--find-links><{source}>" if way != "none" else ""))
+
+
+def test_a_folder_without_the_wheels_is_one_sentence(checkout, bare, tmp_path):
+    (bare / "python3").symlink_to(BASE_PYTHON)
+    done = call(checkout, bare, "demo", SKYSENSE_WHEELS=str(tmp_path / "none"), SKYSENSE_DISK_GB="0")
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1].startswith(
+        f"skysense: Expected a wheel of every pinned package in {tmp_path}/none, got the error above. Check the folder"
+    )
+    assert not (checkout / ".venv/skysense-stamp").exists()
+
+
 def test_exit_codes_pass_through(checkout, bare):
     install_fake(checkout)
     assert call(checkout, bare, "shell", "bash", "-c", "exit 7").returncode == 7

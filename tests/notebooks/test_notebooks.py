@@ -14,7 +14,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from skysense_nb.runs.expectations import drifts, read_expectations
+from skysense_nb.runs.expectations import compare
 from skysense_nb.runs.metrics import MIME
 from skysense_nb.runs.parameters import declared
 from skysense_nb.runs.runner import Run, run
@@ -81,8 +81,10 @@ def test_it_shows_pictures_and_the_page_holds_them_offline(path, execute):
     assert [source for source in images if not source.startswith("data:image/")] == []
 
 
-def test_its_numbers_are_as_expected(path, execute):
-    assert [str(one) for one in drifts(read_expectations(path.stem), execute(path).record.metrics)] == []
+def test_what_it_reports_is_as_expected(path, execute):
+    assert [str(one) for one in compare(execute(path).record)] == []
+    if set(change(path)) == {"preset"}:  # of other changed parameters nothing is expected
+        assert [str(one) for one in compare(execute(path, changed=True).record)] == []
 
 
 def test_nothing_complains(path, execute):
@@ -95,6 +97,7 @@ def test_one_changed_parameter_changes_the_result(path, execute):
     assert after.record.status == "ok"
     assert after.record.parameters == before.record.parameters | change(path)
     assert set(after.record.metrics) == set(before.record.metrics)
+    assert set(after.record.arrays) == set(before.record.arrays)
     assert (after.record.metrics, pictures(after)) != (before.record.metrics, pictures(before))
 
 

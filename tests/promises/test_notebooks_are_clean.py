@@ -4,6 +4,7 @@ import ast
 import re
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 import nbformat
@@ -89,6 +90,18 @@ def test_the_goals_are_headings_word_for_word(notebook):
     assert 3 <= len(wanted) <= 5
     headings = [plain(line) for line in re.findall(r"^#{2,} +(.+)$", text[goals.end() :], flags=re.M)]
     assert [heading for heading in headings if heading in wanted] == wanted
+
+
+def test_headings_skip_no_level(notebook):
+    """Readers who listen move from heading to heading."""
+    text = re.sub(r"^```.*?^```", "", prose(notebook), flags=re.M | re.S)
+    levels = [len(marks) for marks in re.findall(r"^(#{1,6}) +\S", text, flags=re.M)]
+    assert levels[0] == 1 and levels.count(1) == 1
+    assert [pair for pair in pairwise(levels) if pair[1] > pair[0] + 1] == []
+
+
+def test_pictures_in_prose_say_what_they_show(notebook):
+    assert re.findall(r"!\[\s*\]\(|<img(?![^>]*alt=)[^>]*>", prose(notebook)) == []
 
 
 def test_one_cell_declares_parameters_with_types_and_comments(path, notebook):

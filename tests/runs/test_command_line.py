@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from skysense_nb.runs.expectations import FOLDER
+
 
 @pytest.fixture
 def series(make_notebook, tmp_path) -> Path:
@@ -57,6 +59,9 @@ def test_numbers_are_only_expected_of_default_parameters_and_of_notebooks_with_e
         assert done.returncode == 2 and "a run of 01_fine with default parameters, got seed=4" in done.stderr
     done = call(series, "compare", plain)
     assert done.returncode == 2 and "skysense-nb expect runs/01_fine" in done.stderr
+    done = call(series, "expect", "--dry-run", plain)
+    assert done.returncode == 0 and done.stdout == f"{plain}:\n  twice: nothing → 0\n"
+    assert not (FOLDER / "01_fine.yaml").exists()
 
 
 def test_a_failed_notebook_exits_1_and_says_where(series):

@@ -1,7 +1,15 @@
+import nbformat
 import pytest
 
 from skysense_nb.errors import ParameterError
-from skysense_nb.runs.library import describe, facts_table, find_notebook, list_notebooks, notebooks_folder
+from skysense_nb.runs.library import (
+    describe,
+    facts_table,
+    find_notebook,
+    list_notebooks,
+    notebooks_folder,
+    source_checksum,
+)
 
 
 def test_describe_reads_the_first_cell(make_notebook):
@@ -16,6 +24,18 @@ def test_describe_reads_the_first_cell(make_notebook):
 def test_facts_table_also_reads_a_row_of_names_over_a_row_of_values():
     text = "| CPU | GPU | Needs |\n|:---|---:|---|\n| 1 min | 20 s | nothing |"
     assert facts_table(text) == {"CPU": "1 min", "GPU": "20 s", "Needs": "nothing"}
+
+
+def test_a_checksum_is_of_the_source_and_not_of_what_it_puts_out(make_notebook):
+    path = make_notebook("print(1)")
+    notebook, before = nbformat.read(path, as_version=4), source_checksum(path)
+    notebook.cells[-1].outputs = [nbformat.v4.new_output("stream", text="1")]
+    notebook.cells[-1].execution_count = 1
+    nbformat.write(notebook, path)
+    assert source_checksum(path) == before
+    notebook.cells[-1].source = "print(2)"
+    nbformat.write(notebook, path)
+    assert source_checksum(path) != before
 
 
 def test_notebooks_are_listed_in_reading_order(make_notebook, tmp_path):

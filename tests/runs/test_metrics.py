@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from skysense_nb.errors import ParameterError
-from skysense_nb.runs.metrics import MIME, checksum, read_reports, record_input, report, to_number
+from skysense_nb.runs.arrays import ArraySummary, summarise
+from skysense_nb.runs.metrics import MIME, checksum, read_reports, record_input, report, report_array, to_number
 
 
 def test_report_prints_outside_a_notebook(capsys):
@@ -26,6 +27,20 @@ def test_numbers_of_every_library_become_plain(value):
 def test_what_is_not_one_finite_number_is_refused(value):
     with pytest.raises(ParameterError, match="Expected loss as one finite number"):
         report(loss=value)
+
+
+def test_an_array_is_summed_up_for_the_reader_and_the_record(monkeypatch, capsys):
+    report_array("fused", torch.ones(2, 3))
+    assert capsys.readouterr().out == "fused · float 2 × 3, mean 1, std 0\n"
+    shown = []
+    monkeypatch.setattr("skysense_nb.runs.metrics.show", lambda payload, text: shown.append({"data": {MIME: payload}}))
+    report_array("fused", torch.ones(2, 3))
+    report_array("days", np.arange(3))
+    found = read_reports([{"outputs": shown}]).arrays
+    assert [ArraySummary(**found[name]) for name in ("fused", "days")] == [
+        summarise("fused", np.ones((2, 3))),
+        summarise("days", np.arange(3)),
+    ]
 
 
 def test_checksum_of_a_file_is_the_sha256_of_its_bytes(tmp_path):

@@ -1,6 +1,7 @@
 import re
 
 import nbformat
+from bs4 import BeautifulSoup
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 from skysense_nb.runs.page import WIDGET, WIDGET_NOTE, write_page
@@ -42,6 +43,19 @@ def test_a_widget_becomes_a_line_and_the_notebook_keeps_it(tmp_path):
     html = (tmp_path / "page.html").read_text()
     assert WIDGET_NOTE.strip("*") in html
     assert "IntSlider()" not in html and WIDGET not in html
+    assert nbformat.writes(notebook) == before
+
+
+def test_every_picture_says_what_it_shows(tmp_path):
+    """The figure's own text first, else the prose before it; whatever it holds stays text."""
+    told = new_output("display_data", {"image/png": "AA=="}, metadata={"image/png": {"alt": 'Water "<b>" left.'}})
+    silent = [new_output("display_data", {mime: "AA=="}) for mime in ("image/png", "image/jpeg", "image/svg+xml")]
+    cells = [new_markdown_cell("Fields *turn* green. Then brown."), new_code_cell("draw()", outputs=[told, *silent])]
+    notebook = new_notebook(cells=cells)
+    before = nbformat.writes(notebook)
+    write_page(notebook, tmp_path / "page.html")
+    images = BeautifulSoup((tmp_path / "page.html").read_text(), "html.parser").select("img")
+    assert [image["alt"] for image in images] == ['Water "<b>" left.', *["Figure: Fields turn green."] * 3]
     assert nbformat.writes(notebook) == before
 
 

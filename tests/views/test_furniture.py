@@ -1,7 +1,11 @@
 """Lengths on the ground and words for figures."""
 
+import pickle
+
 import numpy as np
 import pytest
+from IPython.core.interactiveshell import InteractiveShell
+from IPython.core.pylabtools import select_figure_formats
 
 from skysense_nb.errors import SceneError
 from skysense_nb.views.furniture import (
@@ -12,6 +16,7 @@ from skysense_nb.views.furniture import (
     panels,
     round_length,
     scale_bar,
+    set_description,
     show,
 )
 
@@ -66,3 +71,13 @@ def test_description_falls_back_to_titles():
     axes[0].set_title("Left\nhere")
     axes[1].set_title("Right")
     assert describe(figure) == "2 panels: Left, here; Right."
+
+
+def test_a_description_goes_with_the_figure_into_a_notebook():
+    figure, _ = panels(1)
+    set_description(figure, "Water on the left.")
+    assert describe(figure) == "Water on the left."
+    shell = InteractiveShell()
+    select_figure_formats(shell, {"png"})
+    data, metadata = shell.display_formatter.format(pickle.loads(pickle.dumps(figure)))
+    assert metadata["image/png"] == {"alt": "Water on the left."} and "image/png" in data

@@ -101,7 +101,7 @@ class ISAID(Reader):
 
     def read_colors(self, path: Path) -> Tensor:
         """Ids of a mask in colours."""
-        ids = {one.color: one.id for one in self.entry.classes}
+        ids = {one.code: one.id for one in self.entry.classes}
         return ids_of_colors(read_image(path).numpy(), ids, path)
 
     def read_ids(self, path: Path) -> Tensor:

@@ -119,9 +119,9 @@ class Potsdam(Reader):
         }
 
     def ids(self) -> dict[tuple[int, int, int], int]:
-        """Class id per colour."""
-        clutter = self.entry.ignored[0].color
-        ids = {one.color: one.id for one in self.entry.classes}
+        """Class id per colour in the files."""
+        clutter = self.entry.ignored[0].code
+        ids = {one.code: one.id for one in self.entry.classes}
         ids[clutter] = len(ids) if self.clutter == "scored" else IGNORED
         return ids if self.boundary == "with" else {**ids, BLACK: IGNORED}
 

@@ -140,7 +140,7 @@ def record(name: str, image: np.ndarray, mask: np.ndarray | None) -> Record:
 
 def write_masks(path: Path, mask: np.ndarray, instances: np.ndarray) -> None:
     """Classes as colours, and instances as R + 256 G + 65,536 B."""
-    colors = np.array([one.color for one in benchmark("isaid").classes], np.uint8)
+    colors = np.array([one.code for one in benchmark("isaid").classes], np.uint8)
     Image.fromarray(colors[mask]).save(f"{path}_instance_color_RGB.png")
     numbers = np.stack([instances & 255, instances >> 8 & 255, instances >> 16], axis=-1)
     Image.fromarray(numbers.astype(np.uint8)).save(f"{path}_instance_id_RGB.png")
@@ -156,7 +156,7 @@ def write_patch(folder: Path, split: str, name: str, image: np.ndarray, mask: np
         (folder / kind / split).mkdir(parents=True, exist_ok=True)
     Image.fromarray(image).save(folder / "img_dir" / split / paths["img_dir"], optimize=True)
     palette = Image.fromarray(ids.astype(np.uint8)).convert("P")
-    colors = [value for one in benchmark("isaid").classes for value in one.color]
+    colors = [value for one in benchmark("isaid").classes for value in one.code]
     palette.putpalette(colors + [255] * (3 * 256 - len(colors)))  # a shorter one would be stored with 4 bits
     palette.save(folder / "ann_dir" / split / paths["ann_dir"])
     return {name: record(name, image, ids)}

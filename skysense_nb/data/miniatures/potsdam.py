@@ -149,7 +149,7 @@ def class_ids(scene: xr.DataTree, crowns: np.ndarray | None = None) -> np.ndarra
 def colors_of(ids: np.ndarray) -> np.ndarray:
     """R G B of class ids, 3 H W uint8."""
     entry = benchmark("potsdam")
-    colors = np.array([one.color for one in (*entry.classes, *entry.ignored)], np.uint8)
+    colors = np.array([one.code for one in (*entry.classes, *entry.ignored)], np.uint8)
     return colors[ids].transpose(2, 0, 1).copy()
 
 

@@ -1,6 +1,7 @@
 """Every class of the synthetic world: id, name, colour, OpenStreetMap tag. Ids never change.
 
-Colours start from the Okabe–Ito and Tol palettes, told apart by lightness as well as hue.
+Colours start from the Okabe–Ito and Tol palettes and are those things have in nature where that can be; all of one
+table stay apart under colour blindness.
 """
 
 from __future__ import annotations
@@ -31,37 +32,37 @@ ORCHARD, VINEYARD, GARDEN, BUILDING, ROAD, CAR_PARK, RUNWAY, SOLAR, QUAY = range
 LAND_COVER = (
     Class(0, "unlabelled", "#000000"),
     Class(WATER, "water", "#0072B2", "natural=water"),
-    Class(BEACH, "beach", "#F5E6A8", "natural=beach"),
-    Class(BARE, "bare ground", "#B8A58A", "natural=bare_rock"),
-    Class(GRASS, "grassland", "#B5D99C", "landuse=meadow"),
-    Class(SHRUB, "shrubland", "#999933", "natural=scrub"),
+    Class(BEACH, "beach", "#F2E5A8", "natural=beach"),
+    Class(BARE, "bare ground", "#B6A188", "natural=bare_rock"),
+    Class(GRASS, "grassland", "#A2D39E", "landuse=meadow"),
+    Class(SHRUB, "shrubland", "#93952F", "natural=scrub"),
     Class(BROADLEAF, "broadleaf forest", "#2E8B57", "natural=wood"),
-    Class(CONIFER, "conifer forest", "#0B4F3A", "landuse=forest"),
+    Class(CONIFER, "conifer forest", "#0C4E38", "landuse=forest"),
     Class(CROPLAND, "cropland", "#E69F00", "landuse=farmland"),
-    Class(ORCHARD, "orchard", "#CC79A7", "landuse=orchard"),
-    Class(VINEYARD, "vineyard", "#882255", "landuse=vineyard"),
-    Class(GARDEN, "garden", "#DDEB9B", "leisure=garden"),
+    Class(ORCHARD, "orchard", "#C978A8", "landuse=orchard"),
+    Class(VINEYARD, "vineyard", "#7E1C55", "landuse=vineyard"),
+    Class(GARDEN, "garden", "#F4FFA3", "leisure=garden"),
     Class(BUILDING, "building", "#D55E00", "building=yes"),
-    Class(ROAD, "road", "#555555", "highway=road"),
-    Class(CAR_PARK, "car park", "#A0A0A0", "amenity=parking"),
-    Class(RUNWAY, "runway", "#DDDDDD", "aeroway=runway"),
+    Class(ROAD, "road", "#605D58", "highway=road"),
+    Class(CAR_PARK, "car park", "#A4A3A0", "amenity=parking"),
+    Class(RUNWAY, "runway", "#C8DBEF", "aeroway=runway"),
     Class(SOLAR, "solar farm", "#332288", "power=plant"),
-    Class(QUAY, "quay", "#88CCEE", "man_made=pier"),
+    Class(QUAY, "quay", "#8DD7FF", "man_made=pier"),
 )
 
 CROPS = (
     Class(0, "no field", "#FFFFFF"),
     Class(1, "winter wheat", "#E69F00"),
-    Class(2, "winter barley", "#F0E442"),
-    Class(3, "rapeseed", "#FFD92F"),
-    Class(4, "maize", "#009E73"),
-    Class(5, "soybean", "#56B4E9"),
+    Class(2, "winter barley", "#EFEB5A"),
+    Class(3, "rapeseed", "#FFD72C"),
+    Class(4, "maize", "#00956A"),
+    Class(5, "soybean", "#5EC3FF"),
     Class(6, "sunflower", "#D55E00"),
-    Class(7, "sugar beet", "#AA4499"),
+    Class(7, "sugar beet", "#A64094"),
     Class(8, "potato", "#882255"),
-    Class(9, "rice", "#0072B2"),
-    Class(10, "cotton", "#CCCCCC"),
-    Class(11, "alfalfa", "#44AA99"),
+    Class(9, "rice", "#0676B8"),
+    Class(10, "cotton", "#BBBDC1"),
+    Class(11, "alfalfa", "#4AB09D"),
     Class(12, "sugar cane", "#117733"),
 )
 

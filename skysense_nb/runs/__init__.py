@@ -7,7 +7,9 @@ Inside a notebook, `report`, `report_array` and `record_input` (`metrics.py`) ha
 Many runs are a series (`series.py`): each in a process of its own or on a cluster, and never the same one twice; a
 sweep (`sweep.py`) is a series over a grid of parameters with a table and a figure at its end. `gallery.py` makes one
 page of them all.
-`library.py` knows which notebooks there are, `machine.py` what this computer offers.
+`library.py` knows which notebooks there are, `machine.py` what this computer offers, and
+`checkup.py` whether that is enough. For teaching, `exercises.py` copies notebooks without their
+solutions, and `bundle.py` gathers all for a room without a network.
 
 Only the three calls that notebooks use are imported here, because everything else brings papermill along.
 """

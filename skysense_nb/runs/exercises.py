@@ -24,7 +24,7 @@ from skysense_nb.runs.self_check import Solution, pack
 
 HEADING = "### Exercises"
 FORM_ONLY = "form-only"
-"""Tag of a solution that trains for long or draws at random: it is not run again to check an answer."""
+"""Tag of a solution that trains for long, draws at random or changes what it reads: no check runs it again."""
 
 HOW_TO = """
 Leave each answer in the name its cell gives, then run the check below it. A check is red until the answer says what \

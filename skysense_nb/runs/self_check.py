@@ -3,8 +3,8 @@
 A copy that `exercises.py` writes carries its solutions packed into one folded cell, as programs that leave their
 result in `answer_1`, `answer_2` … A check runs such a program on the names of the notebook, which are as before
 afterwards, and compares the two results (`answers.py`): numbers and arrays with tolerance, figures by type. An exercise
-whose solution trains for long or draws at random is not solved again: its answer must have the keys the solution
-names, and finite numbers; the rest is for the reader to compare.
+whose solution trains for long, draws at random or changes what it reads is not solved again: its answer must have the
+keys the solution names, and finite numbers; the rest is for the reader to compare.
 """
 
 from __future__ import annotations

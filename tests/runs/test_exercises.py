@@ -4,7 +4,9 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from typer.testing import CliRunner
 
+from skysense_nb.__main__ import app
 from skysense_nb.errors import ParameterError
 from skysense_nb.runs.exercises import as_program, exercise_copy, find_exercises, write_exercises
 from skysense_nb.runs.runner import run
@@ -77,6 +79,13 @@ def test_a_copy_runs_past_red_checks_and_is_green_with_the_answers(lesson, tmp_p
     ]
     green = run(tmp_path / "solved" / copy.name, {"seed": 4}, tmp_path / "out")
     assert verdicts(green.notebook) == ["Exercise 2: right", "Exercise 3: right"]
+
+
+def test_the_command_says_where_the_copies_are(lesson, tmp_path):
+    options = ["exercises", str(tmp_path / "copies"), str(lesson), "--with-solutions", str(tmp_path / "key")]
+    done = CliRunner().invoke(app, options)
+    assert (done.exit_code, done.stdout) == (0, f"{tmp_path}/copies/07_small.ipynb\n")
+    assert "answer_2 = 2 * seed" in (tmp_path / "key/07_small.ipynb").read_text()
 
 
 def test_nothing_is_overwritten_and_nothing_half_written(lesson, tmp_path):

@@ -35,13 +35,15 @@ class FusionInference:
     @torch.no_grad()
     def __call__(self, tokens: Tensor, valid: Tensor | None = None) -> Tensor:
         """What `FusionTransformer` makes of tokens N T C, of which `valid` (N T) may be read."""
-        some, fused = self.cells_at_once(tokens.shape[1]), []
+        some, fused = self.cells_at_once(tokens.shape[1]), None
         for first in range(0, len(tokens), some):
             allowed = None if valid is None else valid[first : first + some, None, None]
             if allowed is not None and self.extra is not None:
                 allowed = torch.cat((torch.ones_like(allowed[..., :1]), allowed), dim=-1)
-            fused.append(self.read_out(self.project(tokens[first : first + some]), allowed))
-        return torch.cat(fused)
+            out = self.read_out(self.project(tokens[first : first + some]), allowed)
+            fused = out.new_empty(len(tokens), *out.shape[1:]) if fused is None else fused
+            fused[first : first + some] = out
+        return fused
 
     def read_out(self, x: Tensor, bias: Tensor | None = None) -> Tensor:
         """The fused vectors (n D) of projected tokens (n T D), or all tokens where the model reads these out."""

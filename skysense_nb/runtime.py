@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import re
 import resource
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -96,6 +98,43 @@ def evaluation_mode(*modules: torch.nn.Module | None) -> Iterator[None]:
     finally:
         for part, training in modes.items():
             part.training = training
+
+
+@contextlib.contextmanager
+def fast_products() -> Iterator[None]:
+    """Takes the faster of PyTorch's two libraries for fp32 products on the CPU, where it is as exact as the other.
+
+    Example:
+        >>> with fast_products():
+        ...     product = torch.ones(2, 3) @ torch.ones(3, 2)
+    """
+    switch = getattr(torch.backends.mkldnn, "matmul", None)
+    if switch is None or not onednn_is_better():
+        yield
+        return
+    before, switch.fp32_precision = switch.fp32_precision, "bf16"  # rounds nothing where there are no tiles of bf16
+    try:
+        yield
+    finally:
+        switch.fp32_precision = before
+
+
+@functools.cache
+def onednn_is_better() -> bool:
+    """Whether fp32 products by oneDNN are exact to rounding and clearly faster here; measured once per process."""
+    switch, generator = torch.backends.mkldnn.matmul, torch.Generator().manual_seed(0)
+    x, weight = (torch.randn(512, 1024, generator=generator) for _ in range(2))
+    exact, before, seconds, errors = x.double() @ weight.double().T, switch.fp32_precision, {}, {}
+    with torch.no_grad():
+        for way in ("none", "bf16"):
+            switch.fp32_precision, times = way, []
+            for _ in range(6):
+                start = time.thread_time()
+                product = torch.nn.functional.linear(x, weight)
+                times.append(time.thread_time() - start)
+            seconds[way], errors[way] = min(times), float((product - exact).abs().max())
+    switch.fp32_precision = before
+    return errors["bf16"] < 4 * errors["none"] and 1.2 * seconds["bf16"] < seconds["none"]
 
 
 @contextlib.contextmanager

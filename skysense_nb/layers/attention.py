@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+from skysense_nb.layers.autocast import full_precision
 
 
 class Attention(nn.Module):
@@ -51,7 +55,7 @@ class Attention(nn.Module):
         """
         q, k, v = self.project(x, first)
         mask = None if valid is None else valid[:, None, None, :]  # B 1 1 N
-        out = F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
+        out = attend(q, k, v, mask)
         return self.out_proj(out.transpose(1, 2).flatten(2))  # B N D
 
     def weights_of_first(self, x: Tensor, valid: Tensor | None = None) -> Tensor:
@@ -61,3 +65,41 @@ class Attention(nn.Module):
         if valid is not None:
             logits = logits.masked_fill(~valid[:, None, :], float("-inf"))
         return logits.softmax(-1).mean(1)
+
+
+def attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> Tensor:
+    """softmax(q kᵀ / √d) v of tensors B heads N d, in the fastest way that keeps no matrix of weights for a gradient.
+
+    Args:
+        q, k, v: Queries, keys, values.
+        mask: Broadcast to B heads N N: bool, False where nobody may read; or numbers to add to the logits.
+    """
+    if q.device.type == "cpu" and q.dtype == torch.bfloat16:  # PyTorch's own kernel takes twice as long there
+        return RecomputedAttention.apply(q, k, v, mask)
+    return F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
+
+
+class RecomputedAttention(torch.autograd.Function):
+    """Attention by plain products, whose weights are computed again for the gradient instead of being kept."""
+
+    @staticmethod
+    def weights(q: Tensor, k: Tensor, mask: Tensor | None) -> Tensor:
+        """How much each query reads of each key, B heads N N."""
+        logits = (q * q.shape[-1] ** -0.5) @ k.transpose(-2, -1)
+        if mask is not None:
+            logits = logits.masked_fill(~mask, float("-inf")) if mask.dtype == torch.bool else logits + mask
+        return logits.softmax(-1)
+
+    @staticmethod
+    def forward(ctx: Any, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> Tensor:
+        ctx.save_for_backward(q, k, v, mask)
+        with full_precision(q.device):
+            return RecomputedAttention.weights(q, k, mask) @ v
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:
+        q, k, v, mask = ctx.saved_tensors
+        weights = RecomputedAttention.weights(q, k, mask)
+        of_weights = gradient @ v.transpose(-2, -1)
+        of_logits = torch.ops.aten._softmax_backward_data(of_weights, weights, -1, weights.dtype) * q.shape[-1] ** -0.5
+        return of_logits @ k, of_logits.transpose(-2, -1) @ q, weights.transpose(-2, -1) @ gradient, None

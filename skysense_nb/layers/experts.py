@@ -11,8 +11,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from skysense_nb.layers.autocast import full_precision
 from skysense_nb.layers.feed_forward import FeedForward
-from skysense_nb.layers.window_attention import full_precision, in_fake_mode
+from skysense_nb.layers.window_attention import in_fake_mode
 
 LONGEST_SLICE = 2048  # tokens; a short hidden layer stays in cache, and the CPU's allocator reuses its memory
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import math
 from functools import lru_cache
 
@@ -10,6 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch._guards import detect_fake_mode
+
+from skysense_nb.layers.autocast import full_precision
 
 CROSS_REGION = -100.0  # the published additive mask; not −inf, and the weights were trained with it
 
@@ -26,11 +27,6 @@ def relative_index(window: int) -> Tensor:
     row, column = (axis.flatten() for axis in torch.meshgrid(*[torch.arange(window, device="cpu")] * 2, indexing="ij"))
     down, right = row[:, None] - row[None], column[:, None] - column[None]
     return (down + window - 1) * (2 * window - 1) + right + window - 1
-
-
-def full_precision(device: torch.device) -> contextlib.AbstractContextManager:
-    """Switches autocast off (the meta device, which only counts, has none)."""
-    return contextlib.nullcontext() if device.type == "meta" else torch.autocast(device.type, enabled=False)
 
 
 def in_fake_mode() -> bool:

@@ -206,6 +206,8 @@ def fill(
     receipt = match(model, used, dtype=dtype, allow_missing=allow_missing, names=origin, look=not later)
     model.first_use = FirstUse({key: origin[key] for key in receipt.matched}) if later else None
     receipt.origins = [Origin(file.path, file.form) for file in files]
+    if not later:
+        _ = receipt.checksum  # read now, when the files are certainly there
     receipt.ignored, receipt.widened = ignored, widened
     receipt.training = " ".join(file.metadata.get("training", "") for file in files).strip()
     return receipt

@@ -56,8 +56,16 @@ class Origin:
 
     @cached_property
     def sha256(self) -> str:
-        """Checksum of the file; the first to ask waits until it is read."""
-        return sha256(self.path)
+        """Checksum of the file; the first to ask waits until it is read.
+
+        Raises:
+            CheckpointError: The file is gone.
+        """
+        try:
+            return sha256(self.path)
+        except OSError as error:
+            got, fix = error.strerror or str(error), "Keep it as long as its model is used."
+            raise CheckpointError.of(f"the weights file {self.path} where it was", got, fix) from error
 
 
 @dataclass(frozen=True)

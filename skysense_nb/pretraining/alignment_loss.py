@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from skysense_nb.layers.window_attention import full_precision
+from skysense_nb.layers.autocast import full_precision
 from skysense_nb.pretraining.distributed import gather_rows, global_count, world_size
 
 

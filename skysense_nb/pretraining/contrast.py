@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from skysense_nb.layers import run_block
-from skysense_nb.layers.window_attention import full_precision
+from skysense_nb.layers.autocast import full_precision
 from skysense_nb.pretraining.assignment import sinkhorn
 from skysense_nb.pretraining.distributed import global_sum
 from skysense_nb.pretraining.projection import ProjectionHead

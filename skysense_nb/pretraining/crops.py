@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from skysense_nb.errors import ParameterError, SampleError
-from skysense_nb.layers.window_attention import full_precision
+from skysense_nb.layers.autocast import full_precision
 from skysense_nb.pretraining.disturbances import disturb, kornia_operations
 from skysense_nb.sensors import DAYS_IN_TABLE, HR_PIXELS_PER_CELL, SENSORS
 

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from skysense_nb.layers.window_attention import full_precision
+from skysense_nb.layers.autocast import full_precision
 from skysense_nb.pretraining.assignment import sinkhorn
 from skysense_nb.pretraining.contrast import Contrast
 from skysense_nb.pretraining.pixel_loss import take_matched

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from skysense_nb.layers import start_small
-from skysense_nb.layers.window_attention import full_precision
+from skysense_nb.layers.autocast import full_precision
 
 
 class ProjectionHead(nn.Module):

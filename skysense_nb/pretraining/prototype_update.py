@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from skysense_nb.layers.window_attention import full_precision
+from skysense_nb.layers.autocast import full_precision
 from skysense_nb.models.geo_context import GeoContext
 from skysense_nb.pretraining.assignment import sinkhorn
 from skysense_nb.pretraining.distributed import gather_rows

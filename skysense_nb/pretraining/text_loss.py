@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from skysense_nb.errors import ParameterError, SampleError
-from skysense_nb.layers.window_attention import full_precision
+from skysense_nb.layers.autocast import full_precision
 
 FORMS = ("per_cell", "printed")
 

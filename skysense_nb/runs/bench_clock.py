@@ -20,6 +20,7 @@ from skysense_nb.pretraining import object_loss, prototype_update
 from skysense_nb.pretraining.recipe import Recipe
 from skysense_nb.pretraining.rehearsal import BLOCKS
 from skysense_nb.runs.bench import read_peak, reset_peak, synchronise
+from skysense_nb.runtime import fast_products
 from skysense_nb.training.trainer import HARMLESS, PRECISIONS
 
 VIEWS, STUDENT, TEACHER, CLUSTERING = "views", "student forward", "teacher forward", "clustering"
@@ -147,7 +148,7 @@ def timed_run(
     )
     limits = {"recompile_limit": GRAPHS, "accumulated_recompile_limit": GRAPHS}
     patience = torch._dynamo.config.patch(limits) if compiled else nullcontext()
-    with clock.inside(module), patience, warnings.catch_warnings():
+    with clock.inside(module), patience, fast_products(), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=HARMLESS)
         trainer.fit(module)
     return module, clock

@@ -55,7 +55,7 @@ class Comparison:
         ratio: Of these.
         plain_mib, fast_mib: Memory of one call beyond weights and inputs, MiB; None where the system does not tell.
         error: Largest difference of the outputs, relative to the plain form's largest value.
-        cosine: Smallest cosine similarity of the two outputs, over samples.
+        cosine: Cosine similarity of the two outputs, each as one long vector.
         share: Operations of the plain form per second of the inference form, as a fraction of the rate of a large
             product in this precision, measured in the same run. Above one where folding or leaving out saves work.
     """
@@ -246,7 +246,7 @@ def compare(
         peaks[form] = None if before is None else read_peak(device) - before
         outputs[form] = outputs[form].float()
     off = (outputs["fast"] - outputs["plain"]).abs().max() / outputs["plain"].abs().max()
-    cosine = torch.cosine_similarity(outputs["fast"].flatten(1).double(), outputs["plain"].flatten(1).double()).min()
+    cosine = torch.cosine_similarity(*(outputs[form].flatten().double() for form in ("fast", "plain")), dim=0)
     del outputs
     seconds = {form: [] for form in (*calls, "product")}
     product = large_product(device, PRECISIONS[precision])

@@ -15,7 +15,8 @@ from torch.nn.utils.parametrize import is_parametrized, register_parametrization
 
 from skysense_nb.errors import ParameterError
 from skysense_nb.layers.attention import Attention
-from skysense_nb.layers.window_attention import WindowAttention, full_precision
+from skysense_nb.layers.autocast import full_precision
+from skysense_nb.layers.window_attention import WindowAttention
 
 PARTS = ("q", "k", "v")
 """Parts of the joint weight of queries, keys and values, in its order."""

@@ -12,6 +12,7 @@ from lightning import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import TQDMProgressBar
 from lightning.pytorch.strategies import Strategy
 
+from skysense_nb.runtime import fast_products
 from skysense_nb.training.checkpoints import WholeCheckpoints
 
 HARMLESS = (
@@ -82,7 +83,7 @@ def train(
         **options,
     )
     last = folder / "last.ckpt"
-    with warnings.catch_warnings():
+    with fast_products(), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=HARMLESS)
         trainer.fit(module, ckpt_path=last if last.exists() else None)
     return trainer

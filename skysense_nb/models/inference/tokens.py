@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from skysense_nb.layers import Experts, FeedForward
+from skysense_nb.layers.attention import attend
 from skysense_nb.models.inference.linear import Maker
 from skysense_nb.models.unified import GlobalBlock
 from skysense_nb.models.vit import TransformerLayer
@@ -37,7 +38,7 @@ class TokenBlock:
         q, k, v = self.qkv(self.norm1(x)).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
         x = x[:, :1] if first else x
         q = q[:, :, :1] if first else q
-        read = F.scaled_dot_product_attention(q, k, v, attn_mask=bias)  # B heads N d
+        read = attend(q, k, v, bias)  # B heads N d
         x = x.add_(self.out(read.transpose(1, 2).flatten(2)))
         return x.add_(self.feed_forward(self.norm2(x)))
 

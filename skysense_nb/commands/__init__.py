@@ -4,7 +4,7 @@ A mistake of the user prints one sentence and exits 2; a notebook that failed ex
 commands that need them, so that `list` and `--help` answer at once.
 """
 
-from skysense_nb.commands import expectations, models, notebooks, reports, scenes, workshop
+from skysense_nb.commands import expectations, models, notebooks, reports, scenes, speed, workshop
 from skysense_nb.commands.application import app
 
-__all__ = ["app", "expectations", "models", "notebooks", "reports", "scenes", "workshop"]
+__all__ = ["app", "expectations", "models", "notebooks", "reports", "scenes", "speed", "workshop"]

@@ -1,4 +1,4 @@
-"""Commands about models: how fast they are, pre-training, and what it would need."""
+"""Commands about models: pre-training, and what it would need."""
 
 from __future__ import annotations
 
@@ -9,56 +9,6 @@ from typing import Annotated
 import typer
 
 from skysense_nb.commands.application import AsJson, app, print_json
-
-
-@app.command("bench")
-def bench_command(
-    preset: Annotated[
-        str | None, typer.Argument(help="Model to measure; none: skysense, or all that train here.")
-    ] = None,
-    precision: Annotated[list[str] | None, typer.Option(help="fp32, bf16 or fp16, repeatable.")] = None,
-    cells: Annotated[int, typer.Option(help="Ground cells a side; HR has 32 times as many pixels.")] = 8,
-    device: Annotated[str, typer.Option(help="auto, cuda, mps or cpu.")] = "auto",
-    pretraining: Annotated[bool, typer.Option(help="Measure a pre-training step and its data, not modules.")] = False,
-    batch: Annotated[int, typer.Option(help="Tiles of that step, or samples of a task.")] = 8,
-    recompute: Annotated[bool, typer.Option(help="Recompute activations in it.")] = False,
-    compiled: Annotated[bool, typer.Option(help="Compile its models.")] = False,
-    readers: Annotated[bool, typer.Option(help="Measure the readers of the benchmarks, on miniatures.")] = False,
-    tasks: Annotated[bool, typer.Option(help="Measure training and prediction of each downstream task.")] = False,
-    mapping: Annotated[bool, typer.Option(help="Measure how fast a region is mapped, beside the model alone.")] = False,
-    as_json: AsJson = False,
-) -> None:
-    """Measure modules on this machine, a step of pre-training, the readers of the benchmarks, tasks, or mapping."""
-    if readers:
-        from skysense_nb.runs.bench_readers import bench_readers
-
-        measured = bench_readers()
-    elif mapping:
-        from skysense_nb.runs.bench_mapping import bench_mapping
-
-        measured = bench_mapping(preset or "skysense-tiny")
-    elif tasks:
-        from skysense_nb.runs.bench_tasks import bench_tasks
-
-        options = {"cells": cells, "batch": batch, "device": device, "precision": (precision or ["auto"])[0]}
-        measured = bench_tasks(preset or "skysense-tiny", **options)
-    elif pretraining:
-        from skysense_nb.runs.bench_pretraining import bench_pretraining, chosen_recipes
-
-        recipes = chosen_recipes(preset, precision, recompute, cells=cells, batch=batch, device=device)
-        measured = bench_pretraining(recipes, compiled=compiled, device=device)
-    else:
-        from skysense_nb.runs.bench import Geometry, bench
-
-        precisions = tuple(precision or ("fp32", "bf16"))
-        measured = bench(preset or "skysense", geometry=Geometry(cells), precisions=precisions, device=device)
-    rows = []
-    for row in measured:
-        rows.append(row)
-        if not as_json:
-            print(row)
-    if as_json:
-        print_json([row.to_dict() for row in rows])
 
 
 @app.command("pretrain")

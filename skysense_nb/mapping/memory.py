@@ -67,6 +67,7 @@ def held_per_cell(model: MultiModalModel, product: Product, dates: dict[str, int
         sample[name] = torch.rand(1, count, model.channels(name), side, side, device=model.device)
         sample[f"{name}_day"] = torch.zeros(1, count, dtype=torch.int64, device=model.device)
         sample[f"{name}_valid"] = torch.ones(1, count, dtype=torch.bool, device=model.device)
+    form = kept_form(model)
     with evaluation_mode(model), torch.no_grad(), Meter(model) as meter:
-        product.read(kept_form(model), sample)
+        product.read(form, sample)
     return meter.peak / PROBED**2

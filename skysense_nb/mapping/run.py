@@ -19,7 +19,7 @@ import pandas as pd
 import xarray as xr
 from tqdm.auto import tqdm
 
-from skysense_nb.errors import ParameterError
+from skysense_nb.errors import ParameterError, RunError
 from skysense_nb.mapping.assembly import Mosaic
 from skysense_nb.mapping.gdal_cache import small_gdal_cache
 from skysense_nb.mapping.imagery import Imagery, scaled
@@ -174,6 +174,9 @@ def carry_out(
         client: A Dask cluster to share the work.
         progress: Show a bar.
         stop: Asked after each piece; True ends the call.
+
+    Raises:
+        RunError: Not one tile could be read.
     """
     began, tiles, computed = time.perf_counter(), len(job.tiling.tiles()), 0
     with ledger.held():
@@ -190,8 +193,11 @@ def carry_out(
                     break
         if not all(ledger.path(number).exists() for number in range(len(job.pieces))):
             return Map({}, tiles, {}, computed, time.perf_counter() - began)
-        write_files()
         gaps = gaps_of(job, ledger)
+        if len(gaps) == tiles and all(map(unread, gaps.values())):
+            fix = "Check the files and call again: every tile is then tried again."
+            raise RunError.of("a tile that can be read", f"none of {tiles} ({next(iter(gaps.values()))})", fix)
+        write_files()
         ledger.conclude(gaps)
     return Map(files, tiles, gaps, computed, time.perf_counter() - began)
 

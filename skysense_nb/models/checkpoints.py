@@ -202,7 +202,7 @@ def fill(
         tensors[key] = torch.cat((tensors[key], tensors[key][:, :1]), dim=1)
     used = {key: tensor for key, tensor in tensors.items() if key not in ignored}
     mapped = all(tensor.dtype == dtype for tensor in used.values() if tensor.is_floating_point())
-    later = mapped and sum(tensor.nbytes for tensor in used.values()) >= LARGE
+    later = mapped and sum(tensor.numel() * tensor.element_size() for tensor in used.values()) >= LARGE
     receipt = match(model, used, dtype=dtype, allow_missing=allow_missing, names=origin, look=not later)
     model.first_use = FirstUse({key: origin[key] for key in receipt.matched}) if later else None
     receipt.origins = [Origin(file.path, file.form) for file in files]

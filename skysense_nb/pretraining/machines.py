@@ -159,7 +159,7 @@ def calibrate(recipe: Recipe, machine: Machine | None = None, rounds: int = 2) -
     machine = machine or this_machine()
     device = torch.device(machine.device)
     network = fresh_networks(recipe, device)
-    optimiser = torch.optim.AdamW([weight for weight in network.parameters() if weight.requires_grad])
+    optimiser = torch.optim.AdamW([weight for weight in network.parameters() if weight.requires_grad], fused=True)
     views = overlapping_views(recipe, network, recipe.batch, device)
 
     def step() -> None:

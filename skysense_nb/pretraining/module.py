@@ -120,7 +120,7 @@ class Pretraining(LightningModule):
             {"params": [p for p in trained if p.ndim > 1], "weight_decay": self.recipe.weight_decay},
             {"params": [p for p in trained if p.ndim <= 1], "weight_decay": 0.0},
         ]
-        optimiser = torch.optim.AdamW(groups, lr=self.recipe.learning_rate)
+        optimiser = torch.optim.AdamW(groups, lr=self.recipe.learning_rate, fused=True)
         schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, self.share_of_learning_rate)
         return {"optimizer": optimiser, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 

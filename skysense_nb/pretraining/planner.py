@@ -250,8 +250,7 @@ def memory(recipe: Recipe, machine: Machine, gpus: int, strategy: str) -> dict[s
     if strategy == "fsdp":
         held["gathered blocks"] = 3 * 4 * sizes.block
     kept = {part: rehearsal.kept[part] for part in ACTIVATIONS if part in rehearsal.kept}
-    optimiser = 4 * sizes.trained / shards if machine.device == "cuda" else 0  # AdamW's intermediate values
-    passing = max(rehearsal.peak, optimiser) - sum(kept.values())
+    passing = rehearsal.peak - sum(kept.values())
     return {name: size / GIB for name, size in (held | kept | {"passing": passing}).items()}
 
 

@@ -112,8 +112,7 @@ def measure(
     parts: Iterable[Part], geometry: Geometry, precisions: tuple[str, ...], device: str, rounds: int
 ) -> Iterator[Measurement]:
     """Measures parts one after the other, dropping each before the next."""
-    if min(geometry.cells, geometry.s2_dates, geometry.s1_dates, rounds) < 1:
-        raise ParameterError.of("counts of at least one", f"{geometry}, {rounds} rounds", "Ask for more.")
+    check_counts(geometry, rounds)
     where = choose_device(device)
     dtypes = {precision: choose_precision(precision, where) for precision in precisions}
     ceilings = {precision: matrix_product_rate(where, dtype) for precision, dtype in dtypes.items()}
@@ -129,6 +128,12 @@ def measure(
             yield Measurement(label, reads, precision, size, gflop, wall, cpu, rate, share, peak)
             del module, inputs
             gc.collect()
+
+
+def check_counts(geometry: Geometry, rounds: int) -> None:
+    """Refuses to measure nothing."""
+    if min(geometry.cells, geometry.s2_dates, geometry.s1_dates, rounds) < 1:
+        raise ParameterError.of("counts of at least one", f"{geometry}, {rounds} rounds", "Ask for more.")
 
 
 def matrix_product_rate(device: torch.device, dtype: torch.dtype, side: int | None = None) -> float:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import gc
 import statistics
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -18,6 +18,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from skysense_nb.errors import ParameterError
 from skysense_nb.layers import DateEncoding, Experts, FeedForward, PixelShuffleLift
 from skysense_nb.models.family import Config, build
 from skysense_nb.models.fusion import FusionTransformer
@@ -36,12 +37,14 @@ from skysense_nb.models.presets import preset
 from skysense_nb.models.skysense_v2 import SkySenseV2Config
 from skysense_nb.models.swin import SwinEncoder
 from skysense_nb.models.vit import ViTEncoder
-from skysense_nb.runs.bench import count_gflop, random_module, read_peak, reset_peak, synchronise
+from skysense_nb.runs.bench import check_counts, count_gflop, random_module, read_peak, reset_peak, synchronise
 from skysense_nb.runs.bench_parts import Geometry, OneSensor, hr_path, sentinel_path
-from skysense_nb.runtime import PRECISIONS, choose_device
+from skysense_nb.runtime import PRECISIONS, choose_device, choose_precision
 from skysense_nb.sensors import DAYS_IN_TABLE, HR_PIXELS_PER_CELL, SENSORS
 
 Call = Callable[[], Tensor]
+Compared = tuple[str, str, Callable[[], nn.Module], Any]
+"""Name, what it reads, a constructor, and the shape of its input, or what makes a sample."""
 
 
 @dataclass(frozen=True)
@@ -118,28 +121,41 @@ def bench_inference(
         device: Where.
         rounds: How often the two forms take turns.
 
+    Raises:
+        ParameterError: No such part or precision, or a count below one.
+
     Example:
         >>> rows = list(bench_inference(parts=("fusion",), precisions=("fp32",), device="cpu", rounds=1))
         >>> rows[0].part, rows[0].error < 1e-4
         ('fusion', True)
     """
     config, geometry, where = preset(name), geometry or Geometry(), choose_device(device)
+    check_counts(geometry, rounds)
+    dtypes = {precision: choose_precision(precision, where) for precision in precisions}
     with one_thread(where):
-        for label, reads, make, shape in compared(config, geometry):
-            if parts and label.split()[0] not in parts:
-                continue
+        for label, reads, make, shape in chosen(compared(config, geometry), parts):
             gflop = count_gflop(make, shape) if isinstance(shape, tuple) else 0.0
             plain = random_module(make, where, torch.float32)
             inputs = torch.randn(shape, device=where) if isinstance(shape, tuple) else shape.sample(where)
             if isinstance(plain, MultiModalModel):
                 gflop = whole_gflop(config, geometry)
-            for precision in precisions:
-                fast = prepared(plain, where, PRECISIONS[precision])
+            for precision, dtype in dtypes.items():
+                fast = prepared(plain, where, dtype)
                 yield compare(label, reads, precision, plain, fast, inputs, gflop, rounds)
                 del fast
                 gc.collect()
             del plain, inputs
             gc.collect()
+
+
+def chosen(there: Iterable[Compared], asked: tuple[str, ...]) -> list[Compared]:
+    """The parts whose names begin with one of the words that were asked for; all if none was."""
+    there = list(there)
+    first = [label.split()[0] for label, *_ in there]
+    if missing := set(asked) - set(first):
+        words = ", ".join(dict.fromkeys(first))
+        raise ParameterError.of(f"parts among {words}", ", ".join(sorted(missing)), "Choose among these.")
+    return [part for part, word in zip(there, first, strict=True) if not asked or word in asked]
 
 
 @dataclass(frozen=True)
@@ -158,7 +174,7 @@ class Whole:
         return sample
 
 
-def compared(config: Config, geometry: Geometry) -> Iterator[tuple[str, str, Callable[[], nn.Module], Any]]:
+def compared(config: Config, geometry: Geometry) -> Iterator[Compared]:
     """Parts with what they read, a constructor, and the shape of their input."""
     side, tokens = geometry.cells, 1 + geometry.s2_dates + geometry.s1_dates
     yield hr_path(config, geometry)

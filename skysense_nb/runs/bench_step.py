@@ -19,6 +19,9 @@ from skysense_nb.runtime import choose_device, fast_products
 STUDIED = ViTConfig(10, embed_dims=384, num_layers=6, num_heads=6, out_indices=(5,), drop_path_rate=0.0)
 """ViT 384 × 6: as wide as a small ViT, half as deep."""
 
+DATES, PIXELS = 8, 64
+"""What it reads."""
+
 WAYS = {
     "fp32": ("fp32", False, False),
     "fp32, faster products": ("fp32", False, True),
@@ -50,7 +53,9 @@ class Step:
 
     def __str__(self) -> str:
         memory = "" if self.less is None else f" · {self.peak_mib:5.0f} MiB, {self.less:4.2f} × less"
-        return f"{self.way:<22} {self.seconds:7.3f} s, {self.ratio:4.2f} × faster{memory} · gradients off {self.error:.0e}"
+        return (
+            f"{self.way:<22} {self.seconds:7.3f} s, {self.ratio:4.2f} × faster{memory} · gradients off {self.error:.0e}"
+        )
 
     def to_dict(self) -> dict[str, float | str | None]:
         """Plain values for a table or JSON."""
@@ -58,7 +63,7 @@ class Step:
 
 
 def bench_step(
-    config: ViTConfig = STUDIED, *, dates: int = 8, pixels: int = 64, device: str = "auto", rounds: int = 3
+    config: ViTConfig = STUDIED, *, dates: int = DATES, pixels: int = PIXELS, device: str = "auto", rounds: int = 3
 ) -> Iterator[Step]:
     """Measures a step in each of `WAYS`, which take turns.
 

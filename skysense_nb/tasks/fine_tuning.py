@@ -198,7 +198,7 @@ class FineTuning(LightningModule):
         """AdamW with a learning rate per block, as the published configurations have it."""
         plan = self.plan
         groups = parameter_groups(self.model, self.head, plan.learning_rate, plan.weight_decay, plan.layer_decay)
-        optimiser = torch.optim.AdamW(groups, lr=plan.learning_rate)
+        optimiser = torch.optim.AdamW(groups, lr=plan.learning_rate, fused=True)
         schedule = schedule_of(plan)(optimiser)
         return {"optimizer": optimiser, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 

@@ -172,3 +172,18 @@ def test_tiles_that_cannot_be_read_are_listed_and_tried_again(tmp_path):
     os.utime(chunk, ns=(told.st_atime_ns, told.st_mtime_ns))
     again = map_scene(open_scene(path), Identity(), same("s2"), tmp_path / "out", **options)
     assert again.gaps == {} and again.computed == 2 and not np.isnan(again.open().values).any()
+
+
+def test_a_run_that_could_read_nothing_is_no_map_and_is_tried_again(tmp_path):
+    path = save(region(rows=10, columns=10, sensors=("s2",)).chunk(y=10, x=10), tmp_path / "scene.zarr")
+    chunk = path / "s2" / "image" / "0.0.0.0"
+    good, told = chunk.read_bytes(), chunk.stat()
+    chunk.write_bytes(bytes(len(good)))
+    os.utime(chunk, ns=(told.st_atime_ns, told.st_mtime_ns))
+    options = OPTIONS | {"tile": 10, "margin_m": 0, "overlap_m": 0}
+    with pytest.raises(RunError, match="Expected a tile that can be read, got none of 1 .not read: "):
+        map_scene(open_scene(path), Identity(), same("s2"), tmp_path / "out", **options)
+    chunk.write_bytes(good)
+    os.utime(chunk, ns=(told.st_atime_ns, told.st_mtime_ns))
+    done = map_scene(open_scene(path), Identity(), same("s2"), tmp_path / "out", **options)
+    assert done.finished and done.gaps == {}

@@ -21,7 +21,7 @@ from skysense_nb.models.features import Features
 class Coloured(Identity):
     """Features of a cell: its Sentinel-2 bands on the first date."""
 
-    def features(self, sample):
+    def features(self, sample, maps=True):
         bands = sample["s2"][:, 0]
         return Features(fused=bands, pooled=bands.mean((2, 3)), valid=torch.ones(len(bands), 1), maps={})
 

@@ -5,12 +5,15 @@ import shutil
 import signal
 from functools import partial
 
+import geopandas
 import pytest
 from small_maps import Identity, convolved, region
+from squares import OPTIONS as SQUARES
+from squares import bright, on_every_border, scene_of
 
 from skysense_nb.data.storage import open_scene, save
 from skysense_nb.errors import RunError
-from skysense_nb.mapping import local_cluster, map_scene
+from skysense_nb.mapping import local_cluster, map_detections, map_scene
 
 OPTIONS = {"tile": 8, "batch": 2, "progress": False}
 
@@ -79,3 +82,12 @@ def test_a_stopped_run_of_workers_goes_on_in_one_process(tmp_path, client):
     part = map_scene(scene, Identity, convolved(), tmp_path / "a", client=client, stop=lambda: True, **OPTIONS)
     assert not part.finished and part.computed == 2
     assert map_scene(scene, Identity(), convolved(), tmp_path / "a", **OPTIONS).finished
+
+
+def test_detections_of_workers_are_those_of_one_process(tmp_path, client):
+    scene = scene_of(on_every_border())
+    here = map_detections(scene, Identity(), bright, tmp_path / "one", **SQUARES)
+    many = map_detections(scene, Identity, bright, tmp_path / "many", client=client, **SQUARES)
+    assert many.computed == many.tiles > 4
+    found, expected = (geopandas.read_file(done.files["detections"]) for done in (many, here))
+    assert len(found) == len(on_every_border()) and found.equals(expected)

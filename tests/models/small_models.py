@@ -21,6 +21,23 @@ V2_TINY = preset("skysense-v2-tiny")
 V2_MOE = replace(V2_TINY, backbone=replace(V2_TINY.backbone, experts=4, expert_blocks=(3, 6, 8, 9)))
 KINDS = {"v1": preset("skysense-tiny"), "v2": V2_TINY, "v2-moe": V2_MOE}
 
+V1_TINY, SENTINEL = KINDS["v1"], {"num_layers": 1, "out_indices": (0,)}
+SHALLOW = {
+    "v1": replace(
+        V1_TINY,
+        hr=replace(V1_TINY.hr, depths=(2, 1, 1, 1)),
+        s2=replace(V1_TINY.s2, **SENTINEL),
+        s1=replace(V1_TINY.s1, **SENTINEL),
+        fusion=replace(V1_TINY.fusion, num_layers=2),
+    ),
+    "v2-moe": replace(
+        V2_TINY,
+        backbone=replace(V2_TINY.backbone, depths=(2, 1, 1, 1), experts=4, expert_blocks=(4,)),
+        fusion=replace(V2_TINY.fusion, num_layers=2),
+    ),
+}
+"""One block of each sort where depth only costs time."""
+
 
 def shaken(name, seed, **options):
     """A model whose norms and scales are random, too: at their first values many blocks would do nothing."""

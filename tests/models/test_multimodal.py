@@ -5,7 +5,7 @@ import itertools
 
 import pytest
 import torch
-from small_models import make_sample, shaken, subset
+from small_models import SHALLOW, make_sample, shaken, subset
 
 from skysense_nb.errors import PresetError, SampleError
 from skysense_nb.models import load, multimodal
@@ -184,8 +184,9 @@ def test_bf16_follows_fp32(model, config):
 
 
 @pytest.mark.slow
-def test_compiled_model_gives_the_same(model):
-    sample = make_sample(batch=1, cells=2)
+@pytest.mark.parametrize("kind", SHALLOW)
+def test_compiled_model_gives_the_same(kind):
+    model, sample = shaken(SHALLOW[kind], seed=3), make_sample(batch=1, cells=2)
     compiled = torch.compile(model, backend="aot_eager")
     close(compiled(sample).fused, model(sample).fused)
 

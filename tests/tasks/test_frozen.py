@@ -11,6 +11,7 @@ from skysense_nb.data.miniatures import write_miniature
 from skysense_nb.errors import CheckpointError, DatasetError, SampleError
 from skysense_nb.models import load
 from skysense_nb.models.geo_context import GeoContext, GeoContextConfig, region_of
+from skysense_nb.models.multimodal import kept_form
 from skysense_nb.tasks.evaluation import predictions
 from skysense_nb.tasks.feature_files import cache_key
 from skysense_nb.tasks.fine_tuning import fine_tune
@@ -75,8 +76,10 @@ def test_the_cache_gives_back_what_was_put_in_and_goes_on_where_it_stopped(model
     first = freeze_features(model, samples, maps=("s2",), folder=tmp_path, **QUIET)
     (home,) = tmp_path.iterdir()
     sorted(home.iterdir())[1].unlink()
-    calls, features = [], model.features
-    monkeypatch.setattr(model, "features", lambda batch: calls.append(len(batch["s2"])) or features(batch))
+    form = kept_form(model)
+    calls, features = [], form.features
+    counted = lambda batch, **options: calls.append(len(batch["s2"])) or features(batch, **options)  # noqa: E731
+    monkeypatch.setattr(form, "features", counted)
     again = freeze_features(model, samples, maps=("s2",), folder=tmp_path, **QUIET)
     assert calls == [1]
     for index in range(len(samples)):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import platform
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ import torch
 from torch import Tensor
 
 from skysense_nb.models.inference.linear import KINDS, PreparedLinear
-from skysense_nb.runtime import PRECISIONS
+from skysense_nb.runtime import PRECISIONS, processor
 
 ROUNDING = 1e-5
 """Largest error of an fp32 product, relative to its largest value; a way that rounds to bf16 inside is refused."""
@@ -92,13 +91,6 @@ def keep(path: Path, known: dict) -> None:
         os.replace(beside, path)
     except OSError:
         return
-
-
-def processor() -> str:
-    """Name of the processor."""
-    cpus = Path("/proc/cpuinfo")
-    lines = cpus.read_text().splitlines() if cpus.exists() else []
-    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.machine())
 
 
 @torch.no_grad()

@@ -58,7 +58,7 @@ def test_a_map_comes_back_as_it_was_within_what_its_dtype_can_tell(tmp_path, dty
     assert found.dtype == np.float32 and (np.abs(found - expected.values) <= exact).all()
     assert again.grid == scene["s2"].to_dataset().odc.geobox and again.width == 10
     assert again.provenance == {
-        "model": "identity, weights none",
+        "model": "identity, weights random",
         "weights": weights_digest(model)[:16],
         "product": "embedding",
         "dates": "s2 2: 2021-04-01 to 2021-04-21",
@@ -221,7 +221,8 @@ def test_memory_does_not_grow_with_the_store(tmp_path):
         tracemalloc.stop()
         return most
 
-    assert peak(512) < 1.3 * peak(64)
+    more = 4 * 64 * 64 * (512 - 64)  # bytes that a search holding the whole store would need more
+    assert peak(512) - peak(64) < 0.1 * more
 
 
 @pytest.mark.parametrize("name", ["nothing.zarr", "map.tif"])

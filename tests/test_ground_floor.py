@@ -27,6 +27,16 @@ def test_errors_are_one_family_with_one_sentence():
     assert str(error) == "Expected three bands, got four. Drop one."
 
 
+def test_the_faster_products_are_as_exact_and_end_with_their_block():
+    torch.manual_seed(0)
+    x, weight, switch = torch.randn(40, 300), torch.randn(50, 300), torch.backends.mkldnn.matmul
+    exact, before = x.double() @ weight.double().T, switch.fp32_precision
+    with pytest.raises(ZeroDivisionError), runtime.fast_products():
+        off = (torch.nn.functional.linear(x, weight) - exact).abs().max()
+        _ = 1 / 0
+    assert off < 1e-5 * exact.abs().max() and switch.fp32_precision == before
+
+
 def test_device_choice():
     assert runtime.choose_device("cpu") == torch.device("cpu")
     assert runtime.choose_device("auto").type in ("cuda", "mps", "cpu")

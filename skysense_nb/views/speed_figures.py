@@ -9,6 +9,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import LogLocator, NullFormatter
 
 from skysense_nb.views.charts import LINES
 from skysense_nb.views.furniture import PALETTE, panels, set_description
@@ -67,9 +68,10 @@ def draw_roofs(ax: Axes, intensities: pd.Series, roofs: Mapping[str, float], mem
     top = max(roofs.values()) / memory_gb_per_s
     slope = np.array([left, top])
     ax.plot(slope, slope * memory_gb_per_s, color="0.3", linewidth=1.5)
+    middle = np.sqrt(left * top)
     ax.annotate(
-        f"memory, {memory_gb_per_s:.0f} GB/s", (np.sqrt(left * top), np.sqrt(left * top) * memory_gb_per_s),
-        xytext=(-6, 6), textcoords="offset points", ha="right", fontsize=8, color="0.3",
+        f"memory, {memory_gb_per_s:.0f} GB/s", (middle, middle * memory_gb_per_s),
+        xytext=(6, -6), textcoords="offset points", fontsize=8, color="0.3",
     )  # fmt: skip
     for number, (name, rate) in enumerate(roofs.items()):
         ax.plot([rate / memory_gb_per_s, right], [rate, rate], LINES[number % len(LINES)], color="0.3", linewidth=1.5)
@@ -78,3 +80,7 @@ def draw_roofs(ax: Axes, intensities: pd.Series, roofs: Mapping[str, float], mem
             ha="right", fontsize=8, color="0.3",
         )  # fmt: skip
     ax.set_xlim(left, right)
+    for axis in (ax.xaxis, ax.yaxis):
+        axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axis.set_major_formatter("{x:g}")
+        axis.set_minor_formatter(NullFormatter())

@@ -1,8 +1,11 @@
 """Attention against a formula written another way."""
 
+import pytest
 import torch
+import torch.nn.functional as F
 
 from skysense_nb.layers import Attention
+from skysense_nb.layers.attention import RecomputedAttention, attend
 
 
 def test_equals_torch_multihead_attention():
@@ -23,3 +26,26 @@ def test_invalid_tokens_change_nothing():
     valid = torch.tensor([[True, True, False, True, False]])
     other = torch.where(valid[..., None], x, 1e3)
     assert torch.allclose(attention(x, valid)[valid], attention(other, valid)[valid], atol=1e-6)
+
+
+@pytest.mark.parametrize("kind", [None, "who may be read", "numbers"])
+def test_recomputed_attention_is_attention_with_its_gradients(kind):
+    torch.manual_seed(0)
+    q, k, v = (torch.randn(2, 3, 5, 4, dtype=torch.float64, requires_grad=True) for _ in range(3))
+    masks = {"who may be read": torch.rand(2, 1, 1, 5) > 0.4, "numbers": torch.randn(1, 1, 1, 5, dtype=torch.float64)}
+    mask = masks.get(kind)
+    if kind == "who may be read":
+        mask[..., 0] = True
+    ours, theirs = RecomputedAttention.apply(q, k, v, mask), F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
+    assert torch.allclose(ours, theirs)
+    weight = torch.randn_like(ours)
+    for one, other in zip(*(torch.autograd.grad(out, (q, k, v), weight) for out in (ours, theirs)), strict=True):
+        assert torch.allclose(one, other)
+
+
+def test_bfloat16_on_a_cpu_keeps_nothing_of_the_size_of_all_pairs():
+    kept = []
+    with torch.autograd.graph.saved_tensors_hooks(lambda tensor: kept.append(tensor.numel()) or tensor, lambda t: t):
+        q = torch.randn(1, 2, 64, 8, dtype=torch.bfloat16, requires_grad=True)
+        attend(q, q, q, None)
+    assert kept and max(kept) == q.numel()

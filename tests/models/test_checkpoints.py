@@ -1,5 +1,6 @@
 """Every tensor is accounted for, in both forms of the published files and in our own."""
 
+import copy
 import dataclasses
 import json
 import pickle
@@ -14,7 +15,7 @@ from safetensors.torch import save_file
 from small_models import NARROW, make_sample
 
 from skysense_nb.errors import CheckpointError
-from skysense_nb.models import SkySense, load, save
+from skysense_nb.models import SkySense, checkpoints, load, save
 from skysense_nb.models.geo_context import GeoContextConfig
 from skysense_nb.models.matching import match
 from skysense_nb.models.weight_files import recognise, rename
@@ -270,6 +271,37 @@ def test_our_own_file_carries_its_configuration(source, tmp_path):
     assert model.weights == receipt.files[0][2][:12]
     with pytest.raises(CheckpointError, match="Expected weights of skysense-tiny, got weights of another size"):
         load("skysense-tiny", path)
+
+
+def test_a_large_file_is_opened_at_once_and_looked_at_on_first_use(source, tmp_path, monkeypatch):
+    monkeypatch.setattr(checkpoints, "LARGE", 0)
+    path, sample = save(source, tmp_path / "mine.safetensors"), make_sample(batch=1, cells=2)
+    model, receipt = load(weights=path)
+    assert model.first_use is not None and "sha256" not in receipt.origins[0].__dict__
+    model.features(sample)
+    assert model.first_use is None
+    same_output(load(weights=path)[0].for_inference(quiet=True), source)
+
+
+@pytest.mark.parametrize("use", [lambda m, s: m.features(s), lambda m, s: m.for_inference(quiet=True)])
+def test_a_damaged_large_file_is_refused_on_first_use(source, tmp_path, monkeypatch, use):
+    monkeypatch.setattr(checkpoints, "LARGE", 0)
+    broken = copy.deepcopy(source)
+    with torch.no_grad():
+        broken.fusion.cls_token[..., 3] = float("nan")
+    model, _ = load(weights=save(broken, tmp_path / "broken.safetensors"))
+    for _ in range(2):
+        with pytest.raises(CheckpointError, match="Expected dense, finite numbers, got fusion.cls_token"):
+            use(model, make_sample(batch=1, cells=2))
+
+
+def test_a_checksum_of_a_file_that_is_gone_is_one_error(source, tmp_path, monkeypatch):
+    monkeypatch.setattr(checkpoints, "LARGE", 0)
+    path = save(source, tmp_path / "mine.safetensors")
+    model, _ = load(weights=path)
+    path.unlink()
+    with pytest.raises(CheckpointError, match="Keep it as long as its model is used"):
+        _ = model.weights
 
 
 def test_saving_to_an_unwritable_place_leaves_nothing(source, tmp_path):

@@ -38,13 +38,9 @@ class Merging:
 
     def __init__(self, merging: PatchMerging, make: Maker) -> None:
         weight = merging.reduction.weight.detach().unflatten(1, (-1, 4))  # 2C C 4
-        self.post_norm, self.norm = merging.post_norm, None
-        if merging.post_norm:
-            self.norm = make.norm(merging.norm)
-            self.project = make.weight(weight.transpose(1, 2).flatten(1), None)  # neighbours whole, one after another
-        else:
-            self.norm = make.norm(merging.norm)
-            self.project = make.weight(weight.flatten(1), None)
+        self.post_norm, self.norm = merging.post_norm, make.norm(merging.norm)
+        order = weight.transpose(1, 2) if self.post_norm else weight  # neighbours whole, one after another
+        self.project = make.weight(order.flatten(1), None)
         if isinstance(merging, AdaptivePatchMerging):
             own, bias, eps = make.tensor(merging.norm.weight), make.tensor(merging.norm.bias), merging.norm.eps / 16
             self.average = make.weight(weight.mean(-1), None)
@@ -54,26 +50,29 @@ class Merging:
         self, stream: Tensor, size: tuple[int, int, int], at_once: int, merge: bool = True
     ) -> tuple[Tensor, tuple[int, int, int]]:
         """The stream (B · h · w + 1 rows) of half the grid, with its last row of zeros; and its B h w."""
+        return self.halve(stream, size, at_once) if merge else (self.keep(stream, at_once), size)
+
+    def keep(self, stream: Tensor, at_once: int) -> Tensor:
+        """Twice the width on the same grid."""
+        out, last = stream.new_zeros(len(stream), 2 * stream.shape[1]), len(stream) - 1
+        for first in range(0, last, at_once):
+            rows = slice(first, min(first + at_once, last))
+            out[rows] = self.kept_norm(self.average(stream[rows]))
+        return out
+
+    def halve(self, stream: Tensor, size: tuple[int, int, int], at_once: int) -> tuple[Tensor, tuple[int, int, int]]:
+        """Twice the width on half the grid."""
         batch, rows, columns = size
-        maps = stream[:-1].view(batch * rows, columns, -1)
-        if not merge:
-            out = stream.new_zeros(len(stream), 2 * stream.shape[1])
-            for first in range(0, len(stream) - 1, at_once):
-                some = stream[first : min(first + at_once, len(stream) - 1)]
-                out[first:][: len(some)] = self.kept_norm(self.average(some))
-            return out, size
-        maps = stream[:-1].view(batch, rows, columns, -1)
         half, wide = (rows + 1) // 2, (columns + 1) // 2
+        maps = stream[:-1].view(batch, rows, columns, -1)
         out = stream.new_zeros(batch * half * wide + 1, 2 * stream.shape[1])
         strip = max(1, at_once // (4 * wide))
         for image in range(batch):
             for first in range(0, half, strip):
                 some = maps[image, 2 * first : 2 * (first + strip)]
                 some = F.pad(some, (0, 0, 0, columns % 2, 0, len(some) % 2))
-                some = some.view(len(some) // 2, 2, wide, 2, -1)
-                begin = (image * half + first) * wide
-                tokens = self.merged(some)
-                out[begin:][: len(tokens)] = tokens
+                tokens = self.merged(some.view(len(some) // 2, 2, wide, 2, -1))
+                out[(image * half + first) * wide :][: len(tokens)] = tokens
         return out, (batch, half, wide)
 
     def merged(self, squares: Tensor) -> Tensor:

@@ -16,11 +16,11 @@ import torch
 from pydantic import ValidationError, field_validator
 
 from skysense_nb.errors import RunError
-from skysense_nb.models.inference.choice import processor
 from skysense_nb.runs.bench_inference import Comparison
 from skysense_nb.runs.bench_step import DATES, PIXELS, STUDIED, Step
 from skysense_nb.runs.library import CHECKOUT
 from skysense_nb.runs.record import Part, git_state
+from skysense_nb.runtime import processor
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -86,10 +86,14 @@ class SpeedRecord(Part):
     rows: list[SpeedRow]
 
     @property
+    def machine(self) -> str:
+        """Device, with its cores if they are what computes."""
+        return self.device if self.cores is None else f"{self.device}, {self.cores} cores"
+
+    @property
     def file_name(self) -> str:
-        """Day and device."""
-        words = self.device if self.cores is None else f"{self.device} {self.cores} cores"
-        return f"{self.day}_{re.sub('[^a-z0-9]+', '-', words.lower()).strip('-')}.json"
+        """Day and machine."""
+        return f"{self.day}_{re.sub('[^a-z0-9]+', '-', self.machine.lower()).strip('-')}.json"
 
 
 def keep(preset: str, measured: Iterable[Comparison | Step], folder: str | Path, device: torch.device) -> Path:
@@ -163,7 +167,7 @@ def read_speed_record(path: Path) -> SpeedRecord:
 
 
 def speed_records(folder: str | Path = OURS) -> pd.DataFrame:
-    """All records of a folder, a row per measurement, with device, cores and day.
+    """All records of a folder: a row per measurement, after its device and day.
 
     Raises:
         RunError: No record there, or a broken one.
@@ -178,8 +182,6 @@ def speed_records(folder: str | Path = OURS) -> pd.DataFrame:
         next_step = "Make one with `skysense-nb bench --inference --keep FOLDER`."
         raise RunError.of(f"records of speed in {folder}", "none", next_step)
     rows = [
-        {"device": record.device, "cores": record.cores, "day": record.day, **row.model_dump()}
-        for record in records
-        for row in record.rows
+        {"device": record.machine, "day": record.day, **row.model_dump()} for record in records for row in record.rows
     ]
     return pd.DataFrame(rows)

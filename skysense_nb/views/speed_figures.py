@@ -69,9 +69,10 @@ def draw_roofs(ax: Axes, intensities: pd.Series, roofs: Mapping[str, float], mem
     slope = np.array([left, top])
     ax.plot(slope, slope * memory_gb_per_s, color="0.3", linewidth=1.5)
     middle = np.sqrt(left * top)
-    ax.annotate(
-        f"memory, {memory_gb_per_s:.0f} GB/s", (middle, middle * memory_gb_per_s),
-        xytext=(6, -6), textcoords="offset points", fontsize=8, color="0.3",
+    ax.text(
+        middle, 1.05 * middle * memory_gb_per_s, f"memory, {memory_gb_per_s:.0f} GB/s", ha="center", va="bottom",
+        rotation=np.degrees(np.arctan(memory_gb_per_s)), rotation_mode="anchor", transform_rotates_text=True,
+        fontsize=8, color="0.3",
     )  # fmt: skip
     for number, (name, rate) in enumerate(roofs.items()):
         ax.plot([rate / memory_gb_per_s, right], [rate, rate], LINES[number % len(LINES)], color="0.3", linewidth=1.5)

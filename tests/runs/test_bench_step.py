@@ -15,16 +15,19 @@ SMALL = ViTConfig(2, embed_dims=48, num_layers=4, num_heads=3, out_indices=(3,),
 QUICK = {"dates": 2, "pixels": 16, "device": "cpu", "rounds": 1}
 
 
-def test_gradients_of_all_ways_agree():
-    steps = {step.way: step for step in bench_step(SMALL, **QUICK)}
+@pytest.fixture(scope="module")
+def steps():
+    return {step.way: step for step in bench_step(SMALL, **QUICK | {"dates": 8, "pixels": 48})}
+
+
+def test_gradients_of_all_ways_agree(steps):
     assert list(steps) == list(WAYS)
     assert steps["fp32"].ratio == 1 and steps["fp32"].error == 0
     assert steps["fp32, faster products"].error < 1e-5
     assert 1e-5 < steps["bf16"].error < 5e-2 and 1e-5 < steps["bf16, recomputed"].error < 5e-2
 
 
-def test_recomputed_activations_take_less_memory():
-    steps = {step.way: step for step in bench_step(SMALL, **QUICK | {"dates": 16, "pixels": 64})}
+def test_recomputed_activations_take_less_memory(steps):
     if steps["bf16"].peak_mib is None:
         pytest.skip("the system does not tell")
     assert steps["bf16, recomputed"].peak_mib < 0.8 * steps["bf16"].peak_mib

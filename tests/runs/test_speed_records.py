@@ -38,7 +38,7 @@ def test_what_is_kept_is_read_again(machine, tmp_path):
     path = keep("skysense-tiny", [HR, STEP], tmp_path / "speed", CPU)
     assert path.name == "2026-02-01_some-r-cpu-2-0-ghz-4-cores.json"
     hr, step = speed_records(tmp_path / "speed").to_dict("records")
-    assert hr["device"] == "Some (R) CPU @ 2.0 GHz" and hr["cores"] == 4 and hr["day"] == date(2026, 2, 1)
+    assert hr["device"] == "Some (R) CPU @ 2.0 GHz, 4 cores" and hr["day"] == date(2026, 2, 1)
     assert (hr["model"], hr["part"], hr["precision"], hr["ratio"]) == ("skysense-tiny", "HR encoder", "fp32", 2.0)
     assert hr["cosine"] == 0.999991 and hr["threads"] == 1 and hr["torch"] == torch.__version__
     assert (step["model"], step["part"], step["precision"]) == ("ViT 384 × 6", "training step", "bf16")
@@ -70,7 +70,7 @@ def test_another_day_and_another_device_are_other_files(machine, tmp_path, monke
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: "Some GPU")
     keep("skysense-tiny", [HR], tmp_path, torch.device("cuda"))
     names = sorted(path.name for path in tmp_path.iterdir())
-    assert names[1:] == ["2026-02-02_some-cpu.json".replace("cpu", "gpu"), "2026-02-02_some-r-cpu-2-0-ghz-4-cores.json"]
+    assert names[1:] == ["2026-02-02_some-gpu.json", "2026-02-02_some-r-cpu-2-0-ghz-4-cores.json"]
     assert len(speed_records(tmp_path)) == 3
 
 

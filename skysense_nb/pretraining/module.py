@@ -32,6 +32,7 @@ from skysense_nb.pretraining.text_table import text_table
 from skysense_nb.pretraining.tiles import collate_tiles, open_tiles, write_tiles
 from skysense_nb.runtime import mixed_seed
 from skysense_nb.sensors import SENSORS
+from skysense_nb.training.optimiser import adamw
 from skysense_nb.training.sampler import EndlessSampler
 
 MAY_CHANGE = ("workers", "tiles", "probe_every", "probe_tiles", "save_every", "recompute")
@@ -120,7 +121,7 @@ class Pretraining(LightningModule):
             {"params": [p for p in trained if p.ndim > 1], "weight_decay": self.recipe.weight_decay},
             {"params": [p for p in trained if p.ndim <= 1], "weight_decay": 0.0},
         ]
-        optimiser = torch.optim.AdamW(groups, lr=self.recipe.learning_rate, fused=True)
+        optimiser = adamw(groups, self.recipe.learning_rate)
         schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, self.share_of_learning_rate)
         return {"optimizer": optimiser, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 

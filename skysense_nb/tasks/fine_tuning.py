@@ -30,6 +30,7 @@ from skysense_nb.tasks.plan import Plan
 from skysense_nb.tasks.samples import EndlessSamples, collate_tasks
 from skysense_nb.tasks.scores import Scores
 from skysense_nb.training.checkpoints import History, KeepLast
+from skysense_nb.training.optimiser import adamw
 from skysense_nb.training.sampler import EndlessSampler
 from skysense_nb.training.trainer import train
 
@@ -198,7 +199,7 @@ class FineTuning(LightningModule):
         """AdamW with a learning rate per block, as the published configurations have it."""
         plan = self.plan
         groups = parameter_groups(self.model, self.head, plan.learning_rate, plan.weight_decay, plan.layer_decay)
-        optimiser = torch.optim.AdamW(groups, lr=plan.learning_rate, fused=True)
+        optimiser = adamw(groups, plan.learning_rate)
         schedule = schedule_of(plan)(optimiser)
         return {"optimizer": optimiser, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 

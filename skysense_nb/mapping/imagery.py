@@ -76,15 +76,17 @@ class Imagery:
         return scaled(self.cells[tile.rows.start : tile.rows.stop, tile.columns.start : tile.columns.stop], scale(name))
 
     def read(self, tile: Tile) -> xr.DataTree:
-        """The scene of one tile, in memory.
+        """The scene of one tile, in memory; sensors that saw nothing of it are left out if another one did.
 
         Raises:
             SampleError: Its pixels cannot be read.
         """
+        grids = {name: self.grid(name, tile) for name in self.names}
+        cuts = {name: self.cut(name, self.scene[name].to_dataset(), tile, grid).load() for name, grid in grids.items()}
+        saw = [name for name, cut in cuts.items() if np.isfinite(cut["image"].values).any()]
         nodes = {}
-        for name in self.names:
-            node, grid = self.scene[name].to_dataset(), self.grid(name, tile)
-            cut = self.cut(name, node, tile, grid)
+        for name in saw or self.names:
+            cut, grid = cuts[name], grids[name]
             image = on_grid(measured(name, cut["image"], tuple(map(str, cut["band"].values))), grid)
             nodes[name] = image.rename("image").to_dataset()
             if "clear" in cut:

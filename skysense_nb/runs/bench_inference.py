@@ -31,6 +31,7 @@ from skysense_nb.models.inference import (
     ViTInference,
     choose,
 )
+from skysense_nb.models.inference.fusion import cells_of_blocks
 from skysense_nb.models.inference.tokens import feed_forward
 from skysense_nb.models.multimodal import MultiModalModel
 from skysense_nb.models.presets import preset
@@ -232,10 +233,12 @@ def folded(plain: HeadAndDates, make: Maker) -> Callable[[Tensor], Tensor]:
     def call(deepest: Tensor) -> Tensor:
         tokens, days = deepest.flatten(2).permute(2, 0, 1).to(make.dtype), torch.arange(len(deepest))
         days = days.to(deepest.device).expand(len(tokens), -1)
-        cells = torch.cat([head(*part) for part in zip(tokens.split(64), days.split(64), strict=True)])
         rows, columns = deepest.shape[-2:]
-        blocks = cells.view(rows, columns, side, side, *cells.shape[1:])  # row by row, as the plain form has them
-        return blocks.transpose(1, 2).reshape(cells.shape)
+        blocks = cells_of_blocks(rows * side, columns * side, side, deepest.device)
+        cells = tokens.new_empty(blocks.numel(), len(deepest), head.width)  # row by row, as the plain form has them
+        for own, *part in zip(blocks.split(64), tokens.split(64), days.split(64), strict=True):
+            cells[own.flatten()] = head(*part)
+        return cells
 
     return call
 

@@ -107,7 +107,7 @@ def test_ctrl_c_keeps_what_has_finished_and_marks_what_ran(place):
     runner = start(place, "--all", "--jobs", "2")
     wait_until(lambda: held_up(place))
     runner.send_signal(signal.SIGINT)
-    _, err = runner.communicate(timeout=60)
+    _, err = runner.communicate(timeout=300)
     assert runner.returncode == 130
     assert "the same call goes on from there" in err and "Traceback" not in err
     assert len(folders(place, "ok")) == 3

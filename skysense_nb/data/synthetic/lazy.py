@@ -140,7 +140,7 @@ class Blocks:
         def piece(block: Window, drawing: Delayed) -> dask.array.Array:
             shape = (*first, *block.shape(pixel_m))
             if name == "hr" and not self.has_hr(block):
-                return dask.array.full(shape, np.nan, dtype, chunks=(-1, -1, READ_AT_ONCE, READ_AT_ONCE))
+                return dask.array.full(shape, np.nan, dtype=dtype, chunks=(-1, -1, READ_AT_ONCE, READ_AT_ONCE))
             return dask.array.from_delayed(drawing[name], shape, dtype).astype(dtype)
 
         whole = dask.array.block([[piece(*one) for one in row] for row in self.rows])

@@ -30,6 +30,7 @@ def test_aerial_images_are_where_they_were_asked_for_and_gaps_elsewhere():
     there = lazy["hr"]["image"].sel(x=slice(near[0], near[2]), y=slice(near[3], near[1]))
     whole = World(0).window(near, "EPSG:32632", hr_dates=["2023-06-01"], **DAYS)
     assert np.array_equal(there.values, whole["hr"]["image"].values)
+    assert lazy["hr"]["image"].dtype == np.float32
     assert np.isfinite(lazy["hr"]["image"].values).sum() == there.size
 
 

@@ -112,7 +112,7 @@ class WindowBlock:
         q = (F.normalize(q.float(), dim=-1) * self.scale).to(v.dtype)
         k = F.normalize(k.float(), dim=-1).to(v.dtype)
         bias = self.position if mask is None else self.position + mask[:, None].to(v.dtype)
-        if self.on_gpu:
+        if self.on_gpu or v.dtype == torch.float32:  # PyTorch's kernel for bf16 on CPUs is slower than plain products
             read = F.scaled_dot_product_attention(q, k, v, attn_mask=bias.expand(len(q), -1, -1, -1), scale=1.0)
         else:
             read = (q @ k.transpose(-2, -1)).add_(bias).softmax(-1) @ v

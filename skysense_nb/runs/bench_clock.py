@@ -8,6 +8,7 @@ import warnings
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
+from tempfile import TemporaryDirectory
 from typing import Any
 from unittest import mock
 
@@ -133,22 +134,23 @@ def timed_run(
         if compiled and isinstance(part, BLOCKS):
             part.compile()
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
-    trainer = Trainer(
-        accelerator="gpu" if device.type == "cuda" else device.type,
-        devices=[device.index or 0] if device.type == "cuda" else 1,
-        precision=PRECISIONS[recipe.precision],
-        max_steps=steps,
-        gradient_clip_val=recipe.clip or None,
-        callbacks=[clock],
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        use_distributed_sampler=False,
-    )
     limits = {"recompile_limit": GRAPHS, "accumulated_recompile_limit": GRAPHS}
     patience = torch._dynamo.config.patch(limits) if compiled else nullcontext()
-    with clock.inside(module), patience, fast_products(), warnings.catch_warnings():
+    with TemporaryDirectory() as folder, clock.inside(module), patience, fast_products(), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=HARMLESS)
+        trainer = Trainer(
+            accelerator="gpu" if device.type == "cuda" else device.type,
+            devices=[device.index or 0] if device.type == "cuda" else 1,
+            precision=PRECISIONS[recipe.precision],
+            max_steps=steps,
+            gradient_clip_val=recipe.clip or None,
+            callbacks=[clock],
+            logger=False,
+            enable_checkpointing=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            use_distributed_sampler=False,
+            default_root_dir=folder,
+        )
         trainer.fit(module)
     return module, clock

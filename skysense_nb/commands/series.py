@@ -35,7 +35,7 @@ def run_tasks(tasks: list[Task], out: Path, compare: bool, as_json: bool, option
     compared = [verdicts(outcome) for outcome in outcomes] if compare else []
     if as_json:
         told = [as_dict(outcome) for outcome in outcomes]
-        for one, rows in zip(told, compared, strict=False):
+        for one, rows in zip(told, compared, strict=True) if compare else ():
             one["compared"] = [dict(zip(("number", "expected", "got", "verdict"), row, strict=True)) for row in rows]
         print_json(told)
     else:

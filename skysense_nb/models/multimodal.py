@@ -235,7 +235,7 @@ class MultiModalModel(nn.Module, ABC):
 
         Raises:
             EnvironmentProblem: The device is not there.
-            ParameterError: No such kind, or a `tokens_at_once` below 1.
+            ParameterError: No such kind, a `tokens_at_once` below 1, or graphs without a CUDA device.
 
         Example:
             >>> from skysense_nb.models import load

@@ -12,7 +12,6 @@ FOLDER/
 from __future__ import annotations
 
 import ast
-import hashlib
 import os
 import platform
 import shutil
@@ -22,6 +21,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from skysense_nb.errors import EnvironmentProblem, ParameterError
+from skysense_nb.models.weight_files import sha256
 from skysense_nb.runs.library import CHECKOUT, read_cells
 from skysense_nb.runs.parameters import declared
 from skysense_nb.runs.wheels import collect_wheels, wanted_wheels
@@ -158,12 +158,6 @@ def keep_miniature(folder: Path, name: str, places: int, seed: int) -> None:
 def files_of(folder: Path) -> Iterator[Path]:
     """Every file below a folder, in order; nothing for a folder that is not there."""
     return (path for path in sorted(folder.rglob("*")) if path.is_file())
-
-
-def sha256(path: Path) -> str:
-    """Checksum of a file, hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def write_sums(folder: Path) -> None:

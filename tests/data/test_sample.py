@@ -140,9 +140,10 @@ def test_model_embeds_a_scene_on_its_own_ground():
 def test_running_out_of_memory_says_what_would_fit(monkeypatch):
     from skysense_nb.errors import EnvironmentProblem
     from skysense_nb.models import load
+    from skysense_nb.models.multimodal import kept_form
 
     model, _ = load("skysense-tiny", weights=None, seed=0)
-    monkeypatch.setattr(model, "features", lambda sample: torch.empty(2**60, dtype=torch.uint8))
+    monkeypatch.setattr(kept_form(model), "features", lambda sample, maps: torch.empty(2**60, dtype=torch.uint8))
     with pytest.raises(EnvironmentProblem) as error:
         model.embed(data.build(s2=image("s2", 4, 10.0)))
     assert str(error.value).endswith(

@@ -20,7 +20,7 @@ from skysense_nb.models.inference.linear import Maker
 from skysense_nb.models.multimodal import KEYS, MultiModalModel, embed_scene, single_sensor
 from skysense_nb.models.samples import check_grid, check_sample, put_back, take, validity
 from skysense_nb.models.skysense_v2 import SkySenseV2
-from skysense_nb.sensors import HR_PIXELS_PER_CELL
+from skysense_nb.sensors import HR_PIXELS_PER_CELL, SENSORS
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -43,7 +43,7 @@ class InferenceModel:
         self.modalities, self.width, self.config = model.modalities, model.width, model.config
         self.name, self.weights, self.provenance = model.name, model.weights, model.provenance
         self.device, self.dtype, self.merges_equal = make.device, make.dtype, not make.on_gpu
-        self.bands = {name: model.channels(name) for name in model.modalities}
+        self.bands = {name: model.channels(name) for name in SENSORS}
         self.level_widths = {name: model.widths(name) for name in model.modalities}
         encoders, self.hr_pool = prepared_encoders(model, make, tokens_at_once)
         self.encoders = {name: Graphed(call) for name, call in encoders.items()} if graphs else encoders
@@ -68,7 +68,8 @@ class InferenceModel:
             SampleError: As the model's.
         """
         dated = () if self.fusion is None else self.config.dated
-        present = check_sample(sample, self.bands, dated, needs_place=self.context is not None)
+        bands = {name: self.bands[name] for name in self.modalities}
+        present = check_sample(sample, bands, dated, needs_place=self.context is not None)
         sample = {name: sample[name].to(self.device) for name in KEYS if name in sample}
         valid = {name: validity(sample, name) for name in present}
         all_valid = torch.cat(list(valid.values()), dim=1)

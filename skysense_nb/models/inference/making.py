@@ -43,6 +43,8 @@ def make_form(
         own = next(model.parameters()).dtype
         dtype = choose_precision("auto", where) if where.type == "cuda" else own
     choice = choose(where, dtype)
+    if graphs and where.type != "cuda":
+        raise ParameterError.of("a CUDA device for graphs", where.type, "Leave graphs out.")
     if graphs is None:
         graphs = where.type == "cuda" and not any(isinstance(part, Experts) for part in model.modules())
     form = InferenceModel(model, Maker(dtype, where, kind or choice.kind), tokens_at_once, graphs)

@@ -10,6 +10,13 @@ from skysense_nb.layers.patches import pad_to_multiple
 from skysense_nb.models.inference.linear import Maker
 
 
+def new_stream(like: Tensor, tokens: int, width: int) -> Tensor:
+    """Room for tokens, with a last row of zeros behind them, which padding reads."""
+    stream = like.new_empty(tokens + 1, width)
+    stream[-1] = 0
+    return stream
+
+
 class Patches:
     """Squares of an image as tokens: the convolution is one product per strip of squares."""
 
@@ -23,7 +30,7 @@ class Patches:
         """Tokens of B C H W, row by row, with a last row of zeros behind them; and their B h w."""
         images = pad_to_multiple(images.to(self.dtype), self.side)
         batch, rows, columns = len(images), *(length // self.side for length in images.shape[-2:])
-        stream = images.new_zeros(batch * rows * columns + 1, self.width)
+        stream = new_stream(images, batch * rows * columns, self.width)
         squares = images.unflatten(3, (columns, self.side)).unflatten(2, (rows, self.side))
         squares = squares.permute(0, 2, 4, 1, 3, 5).flatten(0, 1)  # B·h w C side side, a view
         strip = max(1, at_once // columns)
@@ -54,7 +61,8 @@ class Merging:
 
     def keep(self, stream: Tensor, at_once: int) -> Tensor:
         """Twice the width on the same grid."""
-        out, last = stream.new_zeros(len(stream), 2 * stream.shape[1]), len(stream) - 1
+        last = len(stream) - 1
+        out = new_stream(stream, last, 2 * stream.shape[1])
         for first in range(0, last, at_once):
             rows = slice(first, min(first + at_once, last))
             out[rows] = self.kept_norm(self.average(stream[rows]))
@@ -65,7 +73,7 @@ class Merging:
         batch, rows, columns = size
         half, wide = (rows + 1) // 2, (columns + 1) // 2
         maps = stream[:-1].view(batch, rows, columns, -1)
-        out = stream.new_zeros(batch * half * wide + 1, 2 * stream.shape[1])
+        out = new_stream(stream, batch * half * wide, 2 * stream.shape[1])
         strip = max(1, at_once // (4 * wide))
         for image in range(batch):
             for first in range(0, half, strip):

@@ -164,7 +164,11 @@ def test_it_says_how_it_computes(capsys):
 
 @pytest.mark.parametrize(
     "options,message",
-    [({"kind": "fast"}, "a kind among packed, switched, plain"), ({"tokens_at_once": 0}, "tokens_at_once of at least")],
+    [
+        ({"kind": "fast"}, "a kind among packed, switched, plain"),
+        ({"tokens_at_once": 0}, "tokens_at_once of at least"),
+        ({"device": "cpu", "graphs": True}, "a CUDA device for graphs"),
+    ],
 )
 def test_what_cannot_be_is_refused(options, message):
     model, _ = load("skysense-tiny", parts=("s1",))

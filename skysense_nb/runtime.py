@@ -9,6 +9,7 @@ import platform
 import re
 import resource
 import sys
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -109,15 +110,33 @@ def fast_products() -> Iterator[None]:
         >>> with fast_products():
         ...     product = torch.ones(2, 3) @ torch.ones(3, 2)
     """
-    switch = getattr(torch.backends.mkldnn, "matmul", None)
-    if switch is None or not onednn_is_better():
+    with onednn_switch("bf16") if onednn_is_better() else contextlib.nullcontext():
         yield
-        return
-    before, switch.fp32_precision = switch.fp32_precision, "bf16"  # rounds nothing where there are no tiles of bf16
+
+
+SWITCHED: list[str] = []
+"""How the switch stood each time that it was turned and is not yet turned back."""
+
+SWITCHING = threading.Lock()
+
+
+@contextlib.contextmanager
+def onednn_switch(way: str) -> Iterator[None]:
+    """Turns the switch for fp32 products on the CPU: `bf16` takes oneDNN, which rounds nothing where processors have
+    no tiles of bf16; `none` what PyTorch takes by itself. It is one for all threads: the last one out puts it back.
+
+    Raises:
+        AttributeError: This build of torch has no such switch.
+    """
+    switch = torch.backends.mkldnn.matmul
+    with SWITCHING:
+        SWITCHED.append(switch.fp32_precision)
+        switch.fp32_precision = way
     try:
         yield
     finally:
-        switch.fp32_precision = before
+        with SWITCHING:
+            switch.fp32_precision = SWITCHED.pop()
 
 
 @functools.cache
@@ -129,14 +148,14 @@ def onednn_is_better() -> bool:
     """
     if "AuthenticAMD" not in processor() or torch.backends.cpu.get_cpu_capability() != "AVX512":
         return False
-    switch, generator = torch.backends.mkldnn.matmul, torch.Generator().manual_seed(0)
+    if not hasattr(torch.backends.mkldnn, "matmul"):
+        return False
+    generator = torch.Generator().manual_seed(0)
     x, weight = (torch.randn(64, 512, generator=generator) for _ in range(2))
-    exact, before, errors = x.double() @ weight.double().T, switch.fp32_precision, {}
-    with torch.no_grad():
-        for way in ("none", "bf16"):
-            switch.fp32_precision = way
+    exact, errors = x.double() @ weight.double().T, {}
+    for way in ("none", "bf16"):
+        with torch.no_grad(), torch.autocast("cpu", enabled=False), onednn_switch(way):
             errors[way] = float((torch.nn.functional.linear(x, weight) - exact).abs().max())
-    switch.fp32_precision = before
     return errors["bf16"] < 4 * errors["none"]
 
 

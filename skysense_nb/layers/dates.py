@@ -16,4 +16,4 @@ class DateEncoding(nn.Module):
 
     def forward(self, day: Tensor) -> Tensor:
         """Vectors … D for days of the year minus one; 31 December of a leap year takes the last entry."""
-        return self.table[0, day.clamp(0, self.table.shape[1] - 1)]
+        return self.table[0, day.long().clamp(0, self.table.shape[1] - 1)]

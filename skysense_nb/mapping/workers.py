@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
-from skysense_nb.errors import RunError
+from skysense_nb.errors import ParameterError, RunError
 from skysense_nb.mapping.job import Job, named
 from skysense_nb.mapping.ledger import Ledger
 from skysense_nb.models.digest import weights_digest
+from skysense_nb.models.inference import InferenceModel
 from skysense_nb.models.multimodal import MultiModalModel
 
 if TYPE_CHECKING:
@@ -35,7 +36,13 @@ def local_cluster(workers: int) -> LocalCluster:
 
 
 def model_of(model: MultiModalModel | Callable[[], MultiModalModel]) -> MultiModalModel:
-    """The model, loaded if it is a function that loads it."""
+    """The model, loaded if it is a function that loads it.
+
+    Raises:
+        ParameterError: An inference form, which a map makes for itself.
+    """
+    if isinstance(model, InferenceModel):
+        raise ParameterError.of("a model, or a function that loads one", "an inference form", "Pass the model itself.")
     return model if isinstance(model, MultiModalModel) else model()
 
 

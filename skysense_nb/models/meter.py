@@ -61,6 +61,7 @@ class Meter(TorchDispatchMode):
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
         self.known = {key(tensor) for tensor in (*network.parameters(), *network.buffers())}
+        self.given: set[int] = set()
         self.part, self.now, self.peak = REST, 0, 0
         self.trained_flops, self.other_flops = defaultdict(int), 0
         self.alive: dict[int, weakref.ref[UntypedStorage]] = {}
@@ -75,6 +76,7 @@ class Meter(TorchDispatchMode):
                 return 1
             if kernel is aten.index.Tensor:
                 args = (args[0], every_row(args[1]))
+        self.given |= {key(one) for one in tree_leaves((args, kwargs)) if stored(one)} - self.alive.keys()
         made = kernel(*args, **kwargs)
         if formula := FORMULAS.get(kernel.overloadpacket):
             self.count(formula(*args, **kwargs, out_val=made))
@@ -95,7 +97,7 @@ class Meter(TorchDispatchMode):
     def hold(self, tensor: Tensor) -> None:
         """Counts a storage from now until it is freed."""
         storage, number = tensor.untyped_storage(), key(tensor)
-        if number in self.alive or number in self.known:
+        if number in self.alive or number in self.known or number in self.given:
             return
         size = storage.nbytes()
         self.alive[number] = weakref.ref(storage, lambda _: self.release(number, size))
@@ -143,6 +145,11 @@ class Meter(TorchDispatchMode):
             return verb(*arguments)
         finally:
             self.part = outer
+
+
+def stored(value: Any) -> bool:
+    """Whether this is a tensor with a storage; weights in a library's own order have none."""
+    return isinstance(value, Tensor) and value.layout == torch.strided
 
 
 def key(tensor: Tensor) -> int:

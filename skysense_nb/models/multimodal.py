@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -14,7 +15,7 @@ from skysense_nb.models.features import Features
 from skysense_nb.models.fusion import FusionTransformer
 from skysense_nb.models.geo_context import GeoContext
 from skysense_nb.models.samples import check_grid, check_sample, put_back, take, validity
-from skysense_nb.runtime import explain_out_of_memory
+from skysense_nb.runtime import evaluation_mode, explain_out_of_memory
 from skysense_nb.sensors import DAYS_IN_TABLE, SENSORS
 
 if TYPE_CHECKING:
@@ -63,6 +64,9 @@ class MultiModalModel(nn.Module, ABC):
         self.modalities = tuple(name for name in SENSORS if name in parts)
         self.fusion, self.dates, self.context = None, None, None
         if "fusion" in parts:
+            if not (config.fusion.with_cls_token and config.fusion.output_cls_token):
+                fix = "Leave with_cls_token and output_cls_token as they are."
+                raise PresetError.of("a fusion that reads out its extra token", "one that reads out all tokens", fix)
             self.fusion = FusionTransformer(config.fusion, recompute)
             self.dates = DateEncoding(config.fusion.input_dims, DAYS_IN_TABLE)
             self.context = config.context and GeoContext(config.context, config.fusion.embed_dims)
@@ -250,28 +254,30 @@ class MultiModalModel(nn.Module, ABC):
         return make_form(self, dtype, device, kind, tokens_at_once, graphs, quiet)
 
 
-def kept_form(model: MultiModalModel) -> InferenceModel:
-    """The inference form of a model where it is and in its dtype, kept until its weights change."""
+def kept_form(model: MultiModalModel) -> InferenceModel | MultiModalModel:
+    """The inference form of a model where it is and in its dtype, kept until its weights change; where there is none
+    (another kind of model, patches of two sizes) the model."""
     from skysense_nb.models.inference.making import kept
 
     return kept(model)
 
 
-def embed_scene(model: InferenceModel, scene: xr.DataTree) -> xr.DataArray:
+def embed_scene(model: InferenceModel | MultiModalModel, scene: xr.DataTree) -> xr.DataArray:
     """Features of every ground cell of a scene, as a map (feature, y, x) with CRS and a `model` attribute."""
     scene = scene.sky.only(model.modalities)
     sample = scene.sky.to_sample(hr_bands=model.channels("hr"))
     height, width = next(sample[name].shape[-2:] for name in model.modalities if name in sample)
     fix = f"Cut the scene ({height} × {width} pixels) in half or more, or load the model with dtype=torch.bfloat16."
-    with explain_out_of_memory(fix):
+    still = evaluation_mode(model) if isinstance(model, nn.Module) else nullcontext()
+    with explain_out_of_memory(fix), still, torch.no_grad():
         features = model.features(sample, maps=False)
     return scene.sky.to_map(features.richest[0].float().cpu().numpy(), model=model.provenance)
 
 
 def single_sensor(maps: dict[str, list[Tensor]], cells: dict[str, Tensor], valid: Tensor) -> Features:
     """Features of a model without fusion: the deepest map on the ground cells, averaged over valid dates."""
-    if len(maps) > 1:
-        raise SampleError.of("one modality for a model without fusion", ", ".join(maps), "Build it with all parts.")
+    if len(cells) > 1:
+        raise SampleError.of("one modality for a model without fusion", ", ".join(cells), "Build it with all parts.")
     deepest = next(iter(cells.values()))  # B T C h w; invalid dates are zero
     fused = deepest.sum(1) / valid.sum(1)[:, None, None, None]
     return Features(maps=maps, fused=fused, pooled=fused.mean((-2, -1)), valid=valid)

@@ -42,8 +42,8 @@ def check_sample(
         raise SampleError.of("one batch size", f"{sizes}", "Put samples together with collate.")
     for name in named:
         check_modality(name, sample, channels[name], name in dated)
-    if needs_place and "lonlat" not in sample:
-        raise SampleError.of("'lonlat' (B 2, degrees) for geo-context", "none", "Build it with scene.sky.to_sample.")
+    if needs_place:
+        check_place(sample.get("lonlat"), len(sample[named[0]]))
     seen = torch.cat([validity(sample, name) for name in named], dim=1).any(1)
     if not bool(seen.all()):
         raise SampleError.of(
@@ -76,6 +76,16 @@ def check_modality(name: str, sample: dict[str, Tensor], channels: int, dated: b
         raise SampleError.of(f"finite values in {name}", "NaN or infinity", fix)
 
 
+def check_place(place: Tensor | None, batch: int) -> None:
+    """Refuses places that are not one longitude and latitude per sample."""
+    fits = isinstance(place, Tensor) and place.shape == (batch, 2) and bool(place.isfinite().all())
+    if not fits:
+        got = f"shape {tuple(place.shape)}" if isinstance(place, Tensor) else "none" if place is None else repr(place)
+        got = "NaN or infinity" if isinstance(place, Tensor) and place.shape == (batch, 2) else got
+        fix = "Build it with scene.sky.to_sample."
+        raise SampleError.of(f"'lonlat' (B 2 = {batch} 2, degrees) for geo-context", got, fix)
+
+
 def check_grid(grids: dict[str, tuple[int, int]]) -> tuple[int, int]:
     """The grid of ground cells all modalities share; one Sentinel pixel must cover 32 × 32 HR pixels."""
     if len(set(grids.values())) > 1:
@@ -88,7 +98,8 @@ def check_grid(grids: dict[str, tuple[int, int]]) -> tuple[int, int]:
 
 def calendar_days(days: Tensor) -> bool:
     """Whether these are days of the year minus one."""
-    return not days.is_floating_point() and bool(((days >= 0) & (days <= DAYS_IN_TABLE)).all())
+    days = days if days.is_floating_point() else days.long()  # 365 is beyond a byte
+    return days.dtype == torch.int64 and bool(((days >= 0) & (days <= DAYS_IN_TABLE)).all())
 
 
 def validity(sample: dict[str, Tensor], name: str) -> Tensor:

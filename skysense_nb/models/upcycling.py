@@ -38,6 +38,7 @@ def with_experts(model: SkySenseV2, experts: int = 8, blocks: tuple[int, ...] | 
         raise PresetError.of(f"blocks among 0–{total - 1}", f"{blocks}", "Count blocks through all stages, from 0.")
     if not isinstance(experts, int) or experts < 2:
         raise PresetError.of("two experts or more", f"{experts}", "The paper takes 8.")
+    model.look_at_weights()
     mixture = deepcopy(model)
     mixture.config = replace(model.config, backbone=replace(backbone, experts=experts, expert_blocks=blocks))
     mixture.backbone.config = mixture.config.backbone

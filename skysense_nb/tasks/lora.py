@@ -17,6 +17,7 @@ from skysense_nb.errors import ParameterError
 from skysense_nb.layers.attention import Attention
 from skysense_nb.layers.autocast import full_precision
 from skysense_nb.layers.window_attention import WindowAttention
+from skysense_nb.models.multimodal import MultiModalModel
 
 PARTS = ("q", "k", "v")
 """Parts of the joint weight of queries, keys and values, in its order."""
@@ -94,6 +95,8 @@ def add_lora(model: nn.Module, rank: int = 8, alpha: float = 16.0, targets: Coll
     if any(is_parametrized(module) for module, _, _ in places):
         raise ParameterError.of("a model without adapters", "one that has some", "Load it anew, or go on with these.")
     chosen = {3: tuple(index for index, part in enumerate(PARTS) if part in targets), 1: (0,) * ("out" in targets)}
+    if isinstance(model, MultiModalModel):
+        model.look_at_weights()
     model.requires_grad_(False)
     for module, name, of in places:
         if chosen[of]:

@@ -16,6 +16,8 @@ from skysense_nb.mapping import embedding, map_scene
 from skysense_nb.mapping.imagery import Imagery
 from skysense_nb.mapping.memory import SIDES, held_per_cell, largest_tile
 from skysense_nb.models.checkpoints import load
+from skysense_nb.models.inference import making
+from skysense_nb.models.inference.choice import Choice
 
 HERE = Path(__file__).parent
 
@@ -81,8 +83,16 @@ def test_what_is_held_is_counted_in_bytes():
     product, model = same("s2"), Identity()
     doubled = same("s2")
     object.__setattr__(doubled, "read", lambda model, sample: torch.cat([sample["s2"], sample["s2"]]) + 0)
-    assert held_per_cell(model, product, {"s2": 3}) == 3 * 10 * 4  # the sample itself
+    assert held_per_cell(model, product, {"s2": 3}) == 0  # a view of the sample, which counts as read
     assert held_per_cell(model, doubled, {"s2": 3}) == 3 * 10 * 4 * (2 + 2)
+
+
+@pytest.mark.parametrize("kind", ["packed", "switched", "plain"])
+def test_weights_of_the_form_are_not_held_per_cell(kind, monkeypatch):
+    model = load("skysense-tiny", weights="random", parts=("s2", "fusion"))[0]
+    monkeypatch.setattr(making, "choose", lambda device, dtype: Choice(kind, {}, "fp32"))
+    held = held_per_cell(model, embedding(model.width), {"s2": 2})
+    assert 0 < held < 25_000  # with the weights it would be 49,000
 
 
 def test_a_run_goes_on_with_the_tiles_it_began_with(tmp_path):

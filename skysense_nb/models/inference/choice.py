@@ -13,8 +13,9 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from skysense_nb.layers.autocast import full_precision
 from skysense_nb.models.inference.linear import KINDS, PreparedLinear
-from skysense_nb.runtime import PRECISIONS, processor
+from skysense_nb.runtime import PRECISIONS, onednn_switch, processor
 
 ROUNDING = 1e-5
 """Largest error of an fp32 product, relative to its largest value; a way that rounds to bf16 inside is refused."""
@@ -43,10 +44,11 @@ class Choice:
     def __str__(self) -> str:
         if not self.rates:
             return f"{self.dtype}, {self.kind} products"
-        here = self.rates[self.dtype]
-        told = f"{self.dtype}, {self.kind} products ({here[self.kind]:.0f} GFLOP/s a core; plain {here['plain']:.0f}"
-        best = max(self.rates["bf16"].values())
-        return f"{told}, bf16 would reach {best:.0f})" if self.dtype == "fp32" else f"{told})"
+        here, half = self.rates[self.dtype], self.rates.get("bf16")
+        told = f"{self.dtype}, {self.kind} products ({here[self.kind]:.0f} GFLOP/s a core"
+        if "plain" in here:
+            told += f"; plain {here['plain']:.0f}"
+        return f"{told}, bf16 would reach {max(half.values()):.0f})" if half and self.dtype == "fp32" else f"{told})"
 
 
 def choose(device: torch.device, dtype: torch.dtype) -> Choice:
@@ -56,7 +58,7 @@ def choose(device: torch.device, dtype: torch.dtype) -> Choice:
         >>> choose(torch.device("cpu"), torch.float32).kind in KINDS
         True
     """
-    name = next(name for name, one in PRECISIONS.items() if one == dtype)
+    name = next((name for name, one in PRECISIONS.items() if one == dtype), str(dtype))
     if device.type != "cpu":
         return Choice("plain", {}, name)
     rates = remembered()
@@ -76,10 +78,23 @@ def remembered() -> dict[str, dict[str, float]]:
         known = json.loads(path.read_text())
     except (OSError, ValueError):
         known = {}
-    if key not in known:
-        known[key] = {name: measure(PRECISIONS[name]) for name in ("fp32", "bf16")}
+    known = known if isinstance(known, dict) else {}
+    if not sound(known.get(key)):
+        measured = {name: measure(PRECISIONS[name]) for name in ("fp32", "bf16")}
+        known[key] = {name: rates for name, rates in measured.items() if rates}
         keep(path, known)
     return known[key]
+
+
+def sound(rates: object) -> bool:
+    """Whether these are rates of ways that we know, by dtype and way: anybody may have written that file."""
+    return isinstance(rates, dict) and all(
+        name in PRECISIONS
+        and isinstance(ways, dict)
+        and ways
+        and all(way in KINDS and isinstance(rate, int | float) and rate > 0 for way, rate in ways.items())
+        for name, ways in rates.items()
+    )
 
 
 def keep(path: Path, known: dict) -> None:
@@ -103,22 +118,23 @@ def measure(dtype: torch.dtype) -> dict[str, float]:
     try:
         for kind in KINDS:
             try:
-                product = PreparedLinear(weight, None, dtype, torch.device("cpu"), kind)
-                error = float((product(x).double() - exact).abs().max() / exact.abs().max())
+                with full_precision(x.device), onednn_switch("none"):
+                    product = PreparedLinear(weight, None, dtype, x.device, kind)
+                    error = float((product(x).double() - exact).abs().max() / exact.abs().max())
+                    if dtype != torch.float32 or error < ROUNDING:
+                        rates[kind] = round(2 * ROWS * SIDE**2 / best_time(partial(product, x)) / 1e9, 1)
             except (RuntimeError, AttributeError):  # operators or switches that this build of torch has not
                 continue
-            if dtype != torch.float32 or error < ROUNDING:
-                rates[kind] = round(2 * ROWS * SIDE**2 / best_time(partial(product, x)) / 1e9, 1)
     finally:
         torch.set_num_threads(threads)
     return rates
 
 
 def best_time(call: Callable[[], Tensor]) -> float:
-    """Process seconds of the fastest of twelve calls."""
+    """Seconds of this thread for the fastest of twelve calls."""
     times = []
     for _ in range(12):
-        start = time.process_time()
+        start = time.thread_time()
         call()
-        times.append(time.process_time() - start)
+        times.append(time.thread_time() - start)
     return min(times)

@@ -78,7 +78,8 @@ class ViTInference:
         """Maps B D h w after the layers `out_indices` of images B C H W; only the last without `every`."""
         stream, (batch, rows, columns) = self.patches(images, self.at_once)
         patches, first = stream[:-1].view(batch, rows * columns, -1), int(self.config.with_cls_token)
-        wanted = self.config.out_indices if every else self.config.out_indices[-1:]
+        wanted = sorted(set(self.config.out_indices))
+        wanted = wanted if every else wanted[-1:]
         maps = [torch.empty_like(patches) for _ in wanted]
         place = self.positions(rows, columns)
         some = max(1, self.at_once // (rows * columns + first))

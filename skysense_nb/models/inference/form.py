@@ -11,7 +11,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from skysense_nb.layers.autocast import full_precision
 from skysense_nb.models.features import Features
+from skysense_nb.models.inference.choice import Choice
 from skysense_nb.models.inference.dates import distinct, grouped
 from skysense_nb.models.inference.encoders import SwinInference, UnifiedInference, ViTInference
 from skysense_nb.models.inference.fusion import FoldedHead, FusionInference, fuse_maps
@@ -39,18 +41,21 @@ class InferenceModel:
         choice: How products are computed, and why.
     """
 
-    def __init__(self, model: MultiModalModel, make: Maker, tokens_at_once: int | None, graphs: bool) -> None:
+    def __init__(
+        self, model: MultiModalModel, make: Maker, choice: Choice, tokens_at_once: int | None, graphs: bool
+    ) -> None:
         self.modalities, self.width, self.config = model.modalities, model.width, model.config
         self.name, self.weights, self.provenance = model.name, model.weights, model.provenance
+        self.choice = choice
         self.device, self.dtype, self.merges_equal = make.device, make.dtype, not make.on_gpu
         self.bands = {name: model.channels(name) for name in SENSORS}
-        self.level_widths = {name: model.widths(name) for name in model.modalities}
+        self.level_widths = {name: model.widths(name) for name in SENSORS}
         encoders, self.hr_pool = prepared_encoders(model, make, tokens_at_once)
         self.encoders = {name: Graphed(call) for name, call in encoders.items()} if graphs else encoders
         self.fusion = None if model.fusion is None else FusionInference(model.fusion, make, tokens_at_once)
         self.heads = {} if model.fusion is None else {name: head(model, name, make) for name in model.modalities}
         self.context = None if model.context is None else copy.deepcopy(model.context).to(make.device, make.dtype)
-        self.patch = {name: patch(model) for name in model.modalities if name != "hr"}
+        self.patch = {name: patch(model, name) for name in model.modalities if name != "hr"}
 
     def channels(self, name: str) -> int:
         """Bands it reads of a modality."""
@@ -67,6 +72,13 @@ class InferenceModel:
         Raises:
             SampleError: As the model's.
         """
+        with full_precision(self.device):  # what is prepared has one precision
+            return self.answer(sample, maps)
+
+    __call__ = features
+
+    def answer(self, sample: dict[str, Tensor], maps: bool) -> Features:
+        """See `features`."""
         dated = () if self.fusion is None else self.config.dated
         bands = {name: self.bands[name] for name in self.modalities}
         present = check_sample(sample, bands, dated, needs_place=self.context is not None)
@@ -93,8 +105,6 @@ class InferenceModel:
             token_dates=[(name, date) for name in present for date in range(sample[name].shape[1])],
             context=context,
         )
-
-    __call__ = features
 
     def fused(
         self,
@@ -170,9 +180,15 @@ def head(model: MultiModalModel, name: str, make: Maker) -> FoldedHead:
     if own in model.heads:
         convolution = model.heads[own] if name == "hr" else model.heads[own].decoder[0]
     dates = model.dates.table if name in model.config.dated else None
-    return FoldedHead(convolution, 1 if name == "hr" else patch(model), model.fusion.porj_linear, dates, make)
+    return FoldedHead(convolution, 1 if name == "hr" else patch(model, name), model.fusion.porj_linear, dates, make)
 
 
-def patch(model: MultiModalModel) -> int:
+def patch(model: MultiModalModel, name: str) -> int:
     """Side of a Sentinel's patch in pixels."""
-    return model.config.backbone.patch_size if isinstance(model, SkySenseV2) else model.config.s2.patch_size
+    part = model.config.backbone if isinstance(model, SkySenseV2) else getattr(model.config, name)
+    return part.patch_size
+
+
+def sides(model: MultiModalModel) -> set[int]:
+    """The different sides of the Sentinels' patches; blocks of cells are cut for one."""
+    return {patch(model, name) for name in model.modalities if name != "hr"}

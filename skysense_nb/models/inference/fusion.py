@@ -12,6 +12,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor, nn
 
+from skysense_nb.layers.autocast import full_precision
 from skysense_nb.models.fusion import FusionTransformer
 from skysense_nb.models.inference.linear import Maker
 from skysense_nb.models.inference.tokens import TokenBlock
@@ -35,6 +36,11 @@ class FusionInference:
     @torch.no_grad()
     def __call__(self, tokens: Tensor, valid: Tensor | None = None) -> Tensor:
         """What `FusionTransformer` makes of tokens N T C, of which `valid` (N T) may be read."""
+        with full_precision(tokens.device):
+            return self.in_parts(tokens, valid)
+
+    def in_parts(self, tokens: Tensor, valid: Tensor | None) -> Tensor:
+        """See `__call__`."""
         some, fused = self.cells_at_once(tokens.shape[1]), None
         for first in range(0, len(tokens), some):
             allowed = None if valid is None else valid[first : first + some, None, None]
@@ -81,7 +87,7 @@ class FoldedHead:
         """Cells n · side² T D of the map's tokens (n T C), their days n T."""
         cells = self.product(tokens).unflatten(-1, (self.side**2, self.width))  # n T side² D
         if self.dates is not None:
-            cells += self.dates[days.clamp(0, len(self.dates) - 1)][:, :, None]
+            cells += self.dates[days.long().clamp(0, len(self.dates) - 1)][:, :, None]
         return cells.transpose(1, 2).flatten(0, 1)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable
+from threading import Lock
 from typing import Any
 
 import torch
@@ -20,24 +21,26 @@ class Graphed:
     """
 
     def __init__(self, call: Callable[..., list[Tensor]]) -> None:
-        self.call, self.graphs = call, OrderedDict()
+        self.call, self.graphs, self.lock = call, OrderedDict(), Lock()
 
     @torch.no_grad()
     def __call__(self, x: Tensor, **options: Any) -> list[Tensor]:
         key = (x.shape, x.dtype, *sorted(options.items()))
-        if key not in self.graphs:
-            self.graphs[key] = self.record(x, options)
-            while len(self.graphs) > GRAPHS:
-                self.graphs.popitem(last=False)
-        self.graphs.move_to_end(key)
-        graph, given, made = self.graphs[key]
-        given.copy_(x)
-        graph.replay()
-        return [one.clone() for one in made]
+        with self.lock:  # all callers share inputs and outputs
+            if key not in self.graphs:
+                with torch.inference_mode(False):  # a graph that was recorded there also serves outside
+                    self.graphs[key] = self.record(x, options)
+                while len(self.graphs) > GRAPHS:
+                    self.graphs.popitem(last=False)
+            self.graphs.move_to_end(key)
+            graph, given, made = self.graphs[key]
+            given.copy_(x)
+            graph.replay()
+            return [one.clone() for one in made]
 
     def record(self, x: Tensor, options: dict[str, Any]) -> tuple[torch.cuda.CUDAGraph, Tensor, list[Tensor]]:
         """Runs the call beside the main stream until everything it keeps is there, then records it."""
-        given, graph, beside = x.clone(), torch.cuda.CUDAGraph(), torch.cuda.Stream(x.device)
+        given, graph, beside = torch.empty_like(x).copy_(x), torch.cuda.CUDAGraph(), torch.cuda.Stream(x.device)
         beside.wait_stream(torch.cuda.current_stream(x.device))
         with torch.cuda.stream(beside):
             for _ in range(3):

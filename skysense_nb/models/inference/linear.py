@@ -9,11 +9,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from skysense_nb.runtime import onednn_switch
+
 KINDS = ("packed", "switched", "plain")
 """Ways to multiply. `packed`: oneDNN with the weight in its own blocked order, on CPUs; private operators of PyTorch.
 `switched`: oneDNN on the weight as it is, through a public switch. `plain`: what PyTorch takes by itself."""
-
-ONEDNN = torch.backends.mkldnn.matmul if hasattr(torch.backends.mkldnn, "matmul") else None
 
 
 class PreparedLinear:
@@ -79,11 +79,8 @@ def switched(weight: Tensor, bias: Tensor | None, gelu: bool) -> Callable[[Tenso
     inner = plain(weight, bias, gelu)
 
     def multiply(x: Tensor) -> Tensor:
-        before, ONEDNN.fp32_precision = ONEDNN.fp32_precision, "bf16"
-        try:
+        with onednn_switch("bf16"):
             return inner(x.reshape(-1, x.shape[-1])).unflatten(0, x.shape[:-1])
-        finally:
-            ONEDNN.fp32_precision = before
 
     return multiply
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 from weakref import WeakKeyDictionary
 
 import torch
+from torch import Tensor
 
 from skysense_nb.errors import ParameterError
 from skysense_nb.layers import Experts
+from skysense_nb.layers.autocast import full_precision
 from skysense_nb.models.inference.choice import choose
-from skysense_nb.models.inference.form import InferenceModel
+from skysense_nb.models.inference.form import InferenceModel, sides
 from skysense_nb.models.inference.linear import KINDS, Maker
 from skysense_nb.models.multimodal import MultiModalModel
 from skysense_nb.models.skysense import SkySense
@@ -19,8 +21,9 @@ from skysense_nb.runtime import choose_device, choose_precision
 FORMS: WeakKeyDictionary[MultiModalModel, tuple[tuple, InferenceModel]] = WeakKeyDictionary()
 """Forms that were made, as long as their models live."""
 
-SAMPLES = 8
-"""Values of each tensor that are looked at to see whether weights have changed."""
+SMALL, SAMPLES = 2**21, 8
+"""To see whether weights have changed, tensors of up to so many values are summed, and of larger ones so many values
+are looked at."""
 
 
 def make_form(
@@ -35,31 +38,47 @@ def make_form(
     """See `MultiModalModel.for_inference`."""
     if kind is not None and kind not in KINDS:
         raise ParameterError.of(f"a kind among {', '.join(KINDS)}", repr(kind), "Leave it out for the fastest.")
-    if tokens_at_once is not None and tokens_at_once < 1:
-        raise ParameterError.of("tokens_at_once of at least 1", f"{tokens_at_once}", "Leave it out if unsure.")
+    if tokens_at_once is not None and not (isinstance(tokens_at_once, int) and tokens_at_once >= 1):
+        raise ParameterError.of("tokens_at_once of at least 1", f"{tokens_at_once!r}", "Leave it out if unsure.")
+    if dtype is not None and not (isinstance(dtype, torch.dtype) and dtype.is_floating_point):
+        raise ParameterError.of("a dtype such as torch.bfloat16", repr(dtype), "Leave it out for the model's.")
+    if not has_form(model):
+        got = f"{type(model).__name__} with patches of {sorted(sides(model))}" if known(model) else type(model).__name__
+        raise ParameterError.of("SkySense or SkySense V2 with patches of one side", got, "Run the model as it is.")
     model.look_at_weights()
-    where = model.device if device is None else choose_device(device) if isinstance(device, str) else device
+    where = model.device if device is None else choose_device(str(device))
     if dtype is None:
         own = next(model.parameters()).dtype
         dtype = choose_precision("auto", where) if where.type == "cuda" else own
-    choice = choose(where, dtype)
     if graphs and where.type != "cuda":
         raise ParameterError.of("a CUDA device for graphs", where.type, "Leave graphs out.")
     if graphs is None:
         graphs = where.type == "cuda" and not any(isinstance(part, Experts) for part in model.modules())
-    form = InferenceModel(model, Maker(dtype, where, kind or choice.kind), tokens_at_once, graphs)
+    choice = choose(where, dtype)
+    with full_precision(where):
+        form = InferenceModel(model, Maker(dtype, where, kind or choice.kind), choice, tokens_at_once, graphs)
     if not quiet:
         asked = f", {kind} products as asked" if kind else ""
         print(f"Inference form of {model.name} on {where.type}: {choice}{asked}{', CUDA graphs' if graphs else ''}.")
     return form
 
 
+def known(model: object) -> bool:
+    """Whether it is just this model: what a subclass changes, no form would know."""
+    return type(model) in (SkySense, SkySenseV2)
+
+
+def has_form(model: object) -> bool:
+    """Whether there is an inference form of it."""
+    return known(model) and len(sides(model)) <= 1
+
+
 def kept(model: MultiModalModel) -> InferenceModel | MultiModalModel:
     """The inference form in the model's own dtype and place, made again when its weights have changed.
 
-    Models of other kinds than SkySense have none, and stand for themselves.
+    Models that have none stand for themselves.
     """
-    if not isinstance(model, SkySense | SkySenseV2):
+    if not has_form(model):
         return model
     model.look_at_weights()
     now = fingerprint(model)
@@ -70,13 +89,19 @@ def kept(model: MultiModalModel) -> InferenceModel | MultiModalModel:
 
 
 def fingerprint(model: MultiModalModel) -> tuple:
-    """What changes when weights do: place and version of each tensor, and a few of its values.
+    """What changes when weights do: place and version of each tensor, and its sum or a few of its values.
 
-    Fused optimizers and teacher averages change values without a new version, but then all of them.
+    Fused optimizers and what is written through `.data` or NumPy change values without a new version.
     """
     tensors = [tensor.detach() for tensor in (*model.parameters(), *model.buffers())]
     versions = [0 if one.is_inference() else one._version for one in tensors]
-    flat = [one.flatten() for one in tensors]
-    some = torch.cat([one[:: max(1, len(one) // SAMPLES)][:SAMPLES].float() for one in flat])
+    some = torch.cat([looked_at(one.flatten()) for one in tensors])
     places = [(one.data_ptr(), one.dtype) for one in tensors]
     return model.provenance, tuple(zip(places, versions, strict=True)), tuple(some.tolist())
+
+
+def looked_at(values: Tensor) -> Tensor:
+    """A few numbers that tell whether values are the same."""
+    if len(values) <= SMALL:
+        return values.sum(dtype=torch.float64)[None]
+    return values[:: len(values) // SAMPLES][:SAMPLES].double()

@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from skysense_nb.layers.window_attention import split_by_seam
+from skysense_nb.layers.window_attention import shift_groups
 from skysense_nb.models.inference.linear import Maker
 from skysense_nb.models.inference.tokens import feed_forward
 from skysense_nb.models.swin import SwinBlock
@@ -27,12 +27,21 @@ class Windows:
     Attributes:
         tokens: Rows of the stream, n · w²; padding reads the last row, which is zero.
         real: Which of them are no padding; None if all are.
-        mask: What keeps tokens of opposite borders apart, n w² w², or None.
+        masks: What keeps tokens of opposite borders apart in each kind of window, m w² w², or None. They are the
+            same tensor for all groups and numbers of images.
+        which: The kind of each window, n.
     """
 
     tokens: Tensor
     real: Tensor | None
-    mask: Tensor | None
+    masks: Tensor | None
+    which: Tensor | None
+
+    def bias(self, position: Tensor) -> Tensor:
+        """Added to what each token thinks of the others of its window: n heads w² w², or heads w² w²."""
+        if self.masks is None:
+            return position
+        return position + self.masks.index_select(0, self.which)[:, None].to(position.dtype)
 
 
 @lru_cache(maxsize=64)
@@ -45,11 +54,11 @@ def cut(
     place[:, :height, :width] = torch.arange(batch * height * width).view(batch, height, width)
     place = place.roll((-shift, -shift), (1, 2)).view(batch, rows, window, columns, window)
     place = place.transpose(2, 3).reshape(batch, rows * columns, area)  # B n w²
-    parts = split_by_seam(rows, columns, window, shift, torch.device("cpu")) if shift else [(slice(None), None)]
     groups, at_once = [], max(1, tokens_at_once // area)
-    for which, mask in parts:
-        tokens = place[:, which].transpose(0, 1).reshape(-1, area)  # windows, then images
-        masks = [None] * len(tokens) if mask is None else mask.repeat_interleave(batch, 0)
+    for where, masks in shift_groups(rows, columns, window, shift, device):
+        where = where.cpu() if isinstance(where, Tensor) else where
+        tokens = place[:, where].transpose(0, 1).reshape(-1, area)  # windows, then images
+        kinds = None if masks is None else torch.arange(len(masks), device=device).repeat_interleave(batch)
         for first in range(0, len(tokens), at_once):
             some = tokens[first : first + at_once].flatten()
             there = some < batch * height * width
@@ -57,7 +66,8 @@ def cut(
                 Windows(
                     some.to(device),
                     None if bool(there.all()) else there.nonzero().flatten().to(device),
-                    None if mask is None else masks[first : first + at_once].to(device),
+                    masks,
+                    None if kinds is None else kinds[first : first + at_once],
                 )
             )
     return groups
@@ -98,20 +108,19 @@ class WindowBlock:
         shift = 0 if min(size[1:]) == self.window and not self.pads else self.shift
         for windows in self.cut(*size, self.window, shift, tokens_at_once, stream.device):
             x, target = stream.index_select(0, windows.tokens), windows.tokens
-            read = self.attend(x, windows.mask)
+            read = self.attend(x, windows.bias(self.position))
             if windows.real is not None:
                 x, read, target = (part.index_select(0, windows.real) for part in (x, read, target))
             x += self.norm1(read)
             x += self.norm2(self.feed_forward(x))
             stream.index_copy_(0, target, x if self.norm3 is None else self.norm3(x))
 
-    def attend(self, x: Tensor, mask: Tensor | None) -> Tensor:
+    def attend(self, x: Tensor, bias: Tensor) -> Tensor:
         """What the tokens of whole windows (n · w² D) read inside them."""
         area = self.window**2
         q, k, v = self.qkv(x).view(-1, area, 3, self.heads, self.head).permute(2, 0, 3, 1, 4)  # n heads w² d
         q = (F.normalize(q.float(), dim=-1) * self.scale).to(v.dtype)
         k = F.normalize(k.float(), dim=-1).to(v.dtype)
-        bias = self.position if mask is None else self.position + mask[:, None].to(v.dtype)
         if self.on_gpu or v.dtype == torch.float32:  # PyTorch's kernel for bf16 on CPUs is slower than plain products
             read = F.scaled_dot_product_attention(q, k, v, attn_mask=bias.expand(len(q), -1, -1, -1), scale=1.0)
         else:

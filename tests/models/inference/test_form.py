@@ -13,7 +13,9 @@ from skysense_nb.models import load
 from skysense_nb.models.family import build
 from skysense_nb.models.geo_context import GeoContextConfig
 from skysense_nb.models.inference import KINDS as WAYS
+from skysense_nb.models.inference.windows import cut
 from skysense_nb.models.multimodal import kept_form
+from skysense_nb.models.skysense import SkySense
 
 SUBSETS = [c for n in (1, 2, 3) for c in itertools.combinations(("hr", "s2", "s1"), n)]
 
@@ -137,6 +139,77 @@ def test_a_kept_form_follows_the_weights():
     close(kept_form(copied).pooled(sample), copied.pooled(sample))
 
 
+def test_a_kept_form_notices_one_value_of_a_table():
+    model, _ = load("skysense-tiny", weights="random", parts=("s1", "fusion"))
+    sample = subset(make_sample(), ("s1",))
+    kept_form(model)
+    model.dates.table.data[0, int(sample["s1_day"][0, 0]), 5] += 3
+    close(kept_form(model).pooled(sample), model.pooled(sample))
+
+
+def test_autocast_does_not_reach_inside():
+    model, _ = load("skysense-tiny", weights="random", parts=("s1", "fusion"))
+    sample = subset(make_sample(), ("s1",))
+    expected = model.pooled(sample)
+    with torch.autocast("cpu", torch.bfloat16):
+        inside = kept_form(model).pooled(sample)
+    close(inside, expected)
+    close(kept_form(model).pooled(sample), expected)
+
+
+def test_double_precision_has_a_form_too():
+    model = load("skysense-tiny", weights="random", parts=("s1", "fusion"))[0].double()
+    sample = subset(make_sample(), ("s1",))
+    assert kept_form(model).choice.kind == "plain"
+    close(kept_form(model).pooled(sample | {"s1": sample["s1"].double()}), model.pooled(sample), 1e-12)
+
+
+def test_levels_come_in_their_own_order():
+    model = shaken(replace(KINDS["v1"], s1=replace(KINDS["v1"].s1, out_indices=(3, 1))), seed=4)
+    sample = subset(make_sample(cells=4), ("s1",))
+    ours, theirs = model.for_inference(quiet=True).features(sample), model.features(sample)
+    for level, whole in zip(ours.maps["s1"], theirs.maps["s1"], strict=True):
+        close(level, whole, 1e-4)
+    close(ours.fused, theirs.fused)
+
+
+def test_patches_of_two_sizes_run_on_the_model_itself():
+    model = shaken(replace(KINDS["v1"], s1=replace(KINDS["v1"].s1, patch_size=8)), seed=4)
+    assert kept_form(model) is model
+    with pytest.raises(ParameterError, match=r"patches of one side, got SkySense with patches of \[4, 8\]"):
+        model.for_inference()
+
+
+def test_what_a_subclass_changes_is_not_passed_over():
+    class Louder(SkySense):
+        def spread(self, name, deepest):
+            return 2 * super().spread(name, deepest)
+
+    model = Louder(KINDS["v1"])
+    assert kept_form(model) is model
+
+
+def test_two_sensors_without_fusion_are_refused_with_and_without_maps():
+    model, _ = load("skysense-tiny", weights="random", parts=("s1", "s2"))
+    sample = subset(make_sample(), ("s1", "s2"))
+    for answer in (model, model.for_inference(quiet=True)):
+        for maps in (True, False):
+            with pytest.raises(SampleError, match="one modality for a model without fusion, got s2, s1"):
+                answer.features(sample, maps=maps)
+
+
+def test_bands_and_widths_of_parts_that_were_not_built_are_known():
+    model, _ = load("skysense-tiny", weights="random", parts=("s1",))
+    form = model.for_inference(quiet=True)
+    for name in ("hr", "s2", "s1"):
+        assert (form.channels(name), form.widths(name)) == (model.channels(name), model.widths(name))
+
+
+def test_numbers_of_images_share_their_masks():
+    kept = [{id(one.masks) for one in cut(batch, 20, 20, 8, 4, 10**6, torch.device("cpu"))} for batch in (1, 2, 5)]
+    assert kept[0] == kept[1] == kept[2] and len(kept[0]) == 2
+
+
 def test_a_form_is_a_copy():
     model, _ = load("skysense-tiny", parts=("s1", "fusion"))
     sample, form = subset(make_sample(), ("s1",)), model.for_inference(quiet=True)
@@ -167,6 +240,9 @@ def test_it_says_how_it_computes(capsys):
     [
         ({"kind": "fast"}, "a kind among packed, switched, plain"),
         ({"tokens_at_once": 0}, "tokens_at_once of at least"),
+        ({"tokens_at_once": 100.5}, "tokens_at_once of at least"),
+        ({"dtype": "bf16"}, "a dtype such as torch.bfloat16"),
+        ({"device": 0}, "a device among"),
         ({"device": "cpu", "graphs": True}, "a CUDA device for graphs"),
     ],
 )

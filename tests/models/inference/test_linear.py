@@ -7,9 +7,10 @@ import torch
 import torch.nn.functional as F
 
 from skysense_nb.models.inference import choice, linear
-from skysense_nb.models.inference.linear import KINDS, ONEDNN, PreparedLinear
+from skysense_nb.models.inference.linear import KINDS, PreparedLinear
+from skysense_nb.runtime import onednn_switch
 
-CPU = torch.device("cpu")
+CPU, SWITCH = torch.device("cpu"), torch.backends.mkldnn.matmul
 
 
 @pytest.mark.parametrize("gelu", [False, True])
@@ -33,9 +34,9 @@ def test_bfloat16_rounds_the_result_alone(kind):
 
 
 def test_the_public_switch_is_put_back():
-    before = ONEDNN.fp32_precision
+    before = SWITCH.fp32_precision
     PreparedLinear(torch.ones(2, 2), None, torch.float32, CPU, "switched")(torch.ones(1, 2))
-    assert ONEDNN.fp32_precision == before
+    assert SWITCH.fp32_precision == before
 
 
 @pytest.fixture
@@ -76,3 +77,37 @@ def test_the_first_way_is_taken_when_others_are_hardly_faster(empty_cache, monke
 def test_a_cache_that_is_broken_or_cannot_be_written_is_no_obstacle(empty_cache):
     (empty_cache / "skysense-nb").write_text("a file where the folder should be")
     assert choice.choose(CPU, torch.bfloat16).rates
+
+
+@pytest.mark.parametrize("written", [None, [], {"fp32": {}}, {"fp32": {"old": 5.0}}, {"fp32": {"plain": "fast"}}])
+def test_a_cache_of_other_contents_is_measured_anew(empty_cache, written, monkeypatch):
+    key = f"{choice.processor()}, torch {torch.__version__}"
+    path = empty_cache / "skysense-nb" / "matrix_products.json"
+    path.parent.mkdir()
+    path.write_text(json.dumps(written if not written else {key: written}))
+    monkeypatch.setattr(choice, "measure", lambda dtype: {"plain": 10.0})
+    assert choice.choose(CPU, torch.float32).rates["fp32"] == {"plain": 10.0}
+    assert "plain" in str(choice.choose(CPU, torch.float32))
+
+
+def test_without_any_rate_products_are_plain(empty_cache, monkeypatch):
+    monkeypatch.setattr(choice, "measure", lambda dtype: {})
+    assert choice.choose(CPU, torch.float32).kind == "plain"
+    assert str(choice.choose(CPU, torch.float32)) == "fp32, plain products"
+
+
+def test_the_measurement_is_that_of_full_precision(empty_cache):
+    with torch.autocast("cpu", torch.bfloat16):
+        rates = choice.choose(CPU, torch.float32).rates
+    assert "plain" in rates["fp32"]
+
+
+def test_the_switch_is_put_back_when_the_last_thread_is_out():
+    before, inside = SWITCH.fp32_precision, []
+    first, second = onednn_switch("bf16"), onednn_switch("bf16")
+    first.__enter__()
+    second.__enter__()
+    first.__exit__(None, None, None)  # the first one in is the first one out
+    inside.append(SWITCH.fp32_precision)
+    second.__exit__(None, None, None)
+    assert inside == ["bf16"] and SWITCH.fp32_precision == before

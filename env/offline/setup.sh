@@ -14,7 +14,11 @@ if [[ ! -d skysense-nb/.venv ]]; then
     kept="${XDG_CACHE_HOME:-$HOME/.cache}/skysense-nb/miniatures"
     mkdir -p "$kept"
     for miniature in miniatures/*; do
-        if [[ -d "$miniature" && ! -e "$kept/${miniature##*/}" ]]; then cp -R "$miniature" "$kept/"; fi
+        target="$kept/${miniature##*/}" beside="$kept/.${miniature##*/}.unfinished"
+        if [[ ! -d "$miniature" || -e "$target" ]]; then continue; fi
+        rm -rf "$beside"
+        cp -R "$miniature" "$beside"
+        mv "$beside" "$target"
     done
 fi
 if [[ -d wheels ]]; then export SKYSENSE_PYTHON="${SKYSENSE_PYTHON:-python@PYTHON@}"; fi

@@ -16,16 +16,20 @@ def compare_command(
     runs: Annotated[list[Path], typer.Argument(help="Folders of runs with default parameters, or another preset.")],
     as_json: AsJson = False,
 ) -> None:
-    """Compare what runs report with what is expected; exits 1 where something drifted, 2 where nothing is expected."""
-    from skysense_nb.runs.expectations import NothingExpected, compare
+    """Compare what runs report with what is expected; exits 1 where something drifted or failed, 2 where nothing is
+    expected."""
+    from skysense_nb.errors import ParameterError, RunError
+    from skysense_nb.runs.expectations import compare
     from skysense_nb.runs.record import read_record
 
     found = {}
     for folder in runs:
         try:
-            found[str(folder)] = [str(one) for one in compare(read_record(folder))]
-        except NothingExpected as error:
-            print(error, file=sys.stderr)
+            record = read_record(folder)
+            ended = record.status == "ok"
+            found[str(folder)] = [str(one) for one in compare(record)] if ended else [f"failed: {record.failure}"]
+        except (RunError, ParameterError) as error:
+            print(f"{folder}: {error}", file=sys.stderr)
     if as_json:
         print_json(found)
     for name, drifted in () if as_json else found.items():
@@ -47,10 +51,10 @@ def expect_command(
     from skysense_nb.runs.expectations import changes, write_expectations
     from skysense_nb.runs.record import read_record
 
-    for folder in runs:
-        record = read_record(folder)
+    told = [(folder, record := read_record(folder), changes(record)) for folder in runs]  # all, before one is written
+    for folder, record, changed in told:
         print(f"{folder}:")
-        for one in changes(record):
+        for one in changed:
             print(f"  {one.name}: {one.expected} → {one.got}")
         if not dry_run:
             write_expectations(record)

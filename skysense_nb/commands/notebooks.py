@@ -95,6 +95,9 @@ def run_one(
         if as_json:
             print_json({"folder": error.run.folder, **error.run.record.model_dump(mode="json")})
         raise typer.Exit(1) from error
+    except KeyboardInterrupt as error:
+        print(f"Interrupted. What was done until then is in a folder of its own in {out}.", file=sys.stderr)
+        raise typer.Exit(130) from error
     if as_json:
         print_json({"folder": done.folder, **done.record.model_dump(mode="json")})
         return

@@ -109,7 +109,7 @@ def as_dict(outcome: Outcome) -> dict[str, Any]:
 
 def verdicts(outcome: Outcome) -> list[tuple[str, str, str, str]]:
     """Number, expected, got and verdict of everything that drifted, or one line that says there is nothing."""
-    from skysense_nb.errors import RunError
+    from skysense_nb.errors import ParameterError, RunError
     from skysense_nb.runs.expectations import NothingExpected, compare
 
     record = outcome.run.record
@@ -117,7 +117,7 @@ def verdicts(outcome: Outcome) -> list[tuple[str, str, str, str]]:
         return [("", "", "", "failed")]
     try:
         drifted = compare(record)
-    except NothingExpected:
+    except (NothingExpected, ParameterError):  # a notebook of one's own is not in the series
         return [("", "", "", NOT_KNOWN)]
     except RunError as error:
         return [("", "", "", str(error))]

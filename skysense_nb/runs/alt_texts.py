@@ -40,7 +40,7 @@ def words_before(cells: list[dict[str, Any]], index: int) -> str:
     blocks = [" ".join(block.split()) for block in re.split(r"\n\s*\n|\n(?=#)|(?<=#)\n", text)]
     prose = [block for block in blocks if block and not block.startswith(("#", "|", "<", "!", "```", "$$"))]
     headings = [block.lstrip("# ") for block in blocks if block.startswith("#")]
-    words = plain((prose or headings[-1:] or ["made by this notebook"])[0])
+    words = next(filter(None, map(plain, (*prose, *headings[-1:]))), "made by this notebook")
     return re.match(r".+?(?:[.!?](?=\s|$)|$)", words).group()
 
 

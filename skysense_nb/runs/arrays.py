@@ -13,6 +13,8 @@ from skysense_nb.errors import ParameterError
 
 KINDS = {"b": "boolean", "i": "integer", "u": "integer", "f": "float"}
 SLOTS = 16
+CONSTANT = 1e-12
+"""Deviation as a share of the largest value below which an array is constant: what is left is rounding."""
 
 
 class ArraySummary(BaseModel):
@@ -43,10 +45,26 @@ class ArraySummary(BaseModel):
         sizes = " × ".join(map(str, self.shape)) or "one value"
         return f"{self.kind} {sizes}, mean {self.mean:.4g}, std {self.std:.4g}"
 
-    def rounded(self) -> dict[str, Any]:
-        """Its fields with as many digits as a comparison can use, for a file that people read."""
-        short = {name: float(f"{getattr(self, name):.6g}") for name in ("finite", "mean", "std", "minimum", "maximum")}
+    def rounded(self, within: float) -> dict[str, Any]:
+        """Its fields with as many digits as a comparison within a share of the deviation can use."""
+        seen = within * (self.std or 1.0)
+        short = {name: shortened(getattr(self, name), 6, seen) for name in ("mean", "std", "minimum", "maximum")}
+        short["finite"] = shortened(self.finite, 6, None)
         return dict(self) | short | {"fingerprint": [round(value, 3) for value in self.fingerprint]}
+
+
+def shortened(value: float, digits: int, within: float | None) -> float:
+    """A number with as few digits as are asked for, or as many as it takes to stay well inside a tolerance.
+
+    Example:
+        >>> shortened(17_000_123.4567, 6, None), shortened(17_000_123.4567, 6, 0.5)
+        (17000100.0, 17000123.5)
+    """
+    for count in range(digits, 17):
+        short = float(f"{value:.{count}g}")
+        if within is None or abs(short - value) <= within / 10:
+            return short
+    return value
 
 
 def summarise(name: str, array: Any) -> ArraySummary:
@@ -60,7 +78,7 @@ def summarise(name: str, array: Any) -> ArraySummary:
         Its summary, computed in double precision.
 
     Raises:
-        ParameterError: Something else, or no finite value in it.
+        ParameterError: Something else, no finite value in it, or values too large to be summed.
 
     Example:
         >>> print(summarise("ramp", np.arange(6.0).reshape(2, 3)))
@@ -72,7 +90,12 @@ def summarise(name: str, array: Any) -> ArraySummary:
         got = f"{type(array).__name__} of {values.dtype} {values.shape}"
         raise ParameterError.of(f"{name} as an array with finite numbers", got, "Look where it broke.")
     known = values[finite].astype(np.float64)
-    mean, std = known.mean(), known.std()
+    with np.errstate(over="ignore", invalid="ignore"):
+        mean, std = known.mean(), known.std()
+    if not np.isfinite([mean, std]).all():
+        got = f"values up to {np.abs(known).max():.3g}"
+        raise ParameterError.of(f"{name} with values that can be summed", got, "Scale it.")
+    std = 0.0 if std < CONSTANT * np.abs(known).max() else std
     standard = np.zeros(values.size)
     standard[finite.ravel()] = (known - mean) / (std or 1.0)
     return ArraySummary(

@@ -56,12 +56,12 @@ def make_bundle(
         `folder`.
 
     Raises:
-        ParameterError: The folder holds something else, or there are no pins for this Python.
+        ParameterError: The folder holds something else or cannot be one, or there are no pins for this Python.
         EnvironmentProblem: Too little disk, no checkout, or a wheel that cannot be had; call again to go on.
     """
     folder, python = Path(folder), python or f"{sys.version_info.major}.{sys.version_info.minor}"
     pins = wanted_wheels(python, checkout)
-    check_folder(folder)
+    check_folder(folder, checkout)
     check_disk(folder, NEEDED_GIB[wheels])
     (folder / SUMS).unlink(missing_ok=True)
     say("Checkout ...")
@@ -80,17 +80,27 @@ def make_bundle(
     return folder
 
 
-def check_folder(folder: Path) -> None:
-    """Refuses a folder that holds anything but a bundle nobody works in.
+def check_folder(folder: Path, checkout: Path) -> None:
+    """Refuses a folder that holds anything but a bundle nobody works in; stray dot files do not matter.
 
     Raises:
-        ParameterError: It does.
+        ParameterError: It does, or it lies in a file, or around the checkout itself.
     """
-    there = {path.name for path in folder.iterdir()} if folder.is_dir() else {"a file"} if folder.exists() else set()
+    place = next(path for path in (folder.resolve(), *folder.resolve().parents) if path.exists())
+    if not place.is_dir():
+        raise ParameterError.of(f"a new folder or a bundle at {folder}", f"a file at {place}", "Choose another folder.")
+    there = {path.name for path in folder.iterdir() if not is_stray(path)} if folder.is_dir() else set()
     if others := sorted(there - PARTS):
         raise ParameterError.of(f"a new folder or a bundle at {folder}", others[0], "Choose another folder.")
+    if checkout.resolve().is_relative_to(folder.resolve()):  # the copy would take its place
+        raise ParameterError.of(f"a new folder or a bundle at {folder}", "the checkout in it", "Choose another folder.")
     if (folder / CHECKOUT_NAME / ".venv").exists():
         raise ParameterError.of(f"a bundle that nobody installed in at {folder}", ".venv", "Choose another folder.")
+
+
+def is_stray(path: Path) -> bool:
+    """Whether this is a dot file: what a file manager or a stopped call leaves beside the parts of a bundle."""
+    return path.name.startswith(".") and path.is_file()
 
 
 def check_disk(folder: Path, needed_gib: float) -> None:
@@ -109,18 +119,21 @@ def check_disk(folder: Path, needed_gib: float) -> None:
 
 
 def copy_checkout(checkout: Path, target: Path) -> None:
-    """Copies what git tracks (all files but environments and runs where there is no git); replaces an earlier copy."""
+    """Copies what git tracks; replaces an earlier copy.
+
+    Where there is no git, it is all files but environments, runs and the bundle itself.
+    """
     beside = target.with_name(f"{target.name}.unfinished")
     shutil.rmtree(beside, ignore_errors=True)
-    for name in tracked(checkout):
+    for name in tracked(checkout, target.parent):
         (beside / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(checkout / name, beside / name)
     shutil.rmtree(target, ignore_errors=True)
     os.replace(beside, target)
 
 
-def tracked(checkout: Path) -> list[Path]:
-    """Files of the checkout, relative to it."""
+def tracked(checkout: Path, bundle: Path) -> list[Path]:
+    """Files of the checkout, relative to it; without a bundle that is made inside it."""
     try:
         command = ["git", "ls-files", "-z", "--cached"]
         listed = subprocess.run(command, cwd=checkout, capture_output=True, text=True, check=True).stdout.split("\0")
@@ -128,7 +141,8 @@ def tracked(checkout: Path) -> list[Path]:
         listed = []
     names = [Path(name) for name in listed if name]
     if not names:  # no repository, or one further up that knows nothing of this folder
-        names = [path.relative_to(checkout) for path in files_of(checkout)]
+        inside = (path for path in files_of(checkout) if not path.resolve().is_relative_to(bundle.resolve()))
+        names = [path.relative_to(checkout) for path in inside]
         names = [name for name in names if name.parts[0] not in NOT_IN_GIT and "__pycache__" not in name.parts]
     return [name for name in names if (checkout / name).is_file()]
 
@@ -161,8 +175,10 @@ def files_of(folder: Path) -> Iterator[Path]:
 
 
 def write_sums(folder: Path) -> None:
-    """Writes SHA256SUMS, in the form that `sha256sum --check` reads."""
-    lines = [f"{sha256(path)}  {path.relative_to(folder).as_posix()}\n" for path in files_of(folder)]
+    """Writes SHA256SUMS of all but stray files, in the form that `sha256sum --check` reads."""
+    stray = {path for path in folder.iterdir() if is_stray(path)}
+    files = [path for path in files_of(folder) if path not in stray]
+    lines = [f"{sha256(path)}  {path.relative_to(folder).as_posix()}\n" for path in files]
     beside = folder / f".{SUMS}"
     beside.write_text("".join(lines), encoding="utf-8")
     os.replace(beside, folder / SUMS)

@@ -171,6 +171,8 @@ def check_kernel(name: str = "python3") -> Verdict:
 def check_widgets(prefix: Path | None = None) -> Verdict:
     """Whether JupyterLab's half of the widgets is here and fits the installed ipywidgets and JupyterLab."""
     folder = (prefix or Path(sys.prefix)) / "share/jupyter/labextensions/@jupyter-widgets/jupyterlab-manager"
+    if installed_version("ipywidgets") is None:
+        return Verdict("widgets", "problem", "ipywidgets is missing", INSTALL)
     needs = [Requirement(line) for line in importlib.metadata.requires("ipywidgets") or []]
     manager = next(need for need in needs if need.name == "jupyterlab_widgets")
     version, lab = installed_version(manager.name), installed_version("jupyterlab") or "none"
@@ -199,10 +201,13 @@ def check_folder(folder: Path | None = None) -> Verdict:
 
 def check_weights(folder: Path = BUNDLED) -> Verdict:
     """Bundled weights against their checksums."""
-    sums = json.loads((BUNDLED / "checksums.json").read_text(encoding="utf-8"))
+    again = "Get the repository again: `git checkout skysense_nb/models/weights`, or a new copy."
+    try:
+        sums = json.loads((BUNDLED / "checksums.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        return Verdict("weights", "problem", f"no list of checksums to compare with ({error})", again)
     wrong = [name for name, digest in sums.items() if not (folder / name).is_file() or sha256(folder / name) != digest]
     if wrong:
-        again = "Get the repository again: `git checkout skysense_nb/models/weights`, or a new copy."
         return Verdict("weights", "problem", f"missing or damaged: {', '.join(wrong)}", again)
     return Verdict("weights", "ok", f"{len(sums)} bundled files are whole")
 

@@ -27,10 +27,11 @@ def explain(error: BaseException, notebook: nbformat.NotebookNode, watch: Watch)
         if MAY_FAIL in notebook.cells[error.cell_index].metadata.get("tags", []):
             return None
         name, message = error.ename, error.evalue
-    elif isinstance(error, CellTimeoutError):
+    elif isinstance(error, CellTimeoutError) and watch.is_over:
         name, message = "TimeoutError", f"the notebook took longer than the limit of {watch.timeout_s:g} s"
     elif isinstance(error, DeadKernelError):
-        message = f"the kernel died: it {last_words(watch.kernel.returncode)}"
+        end = None if watch.kernel is None else watch.kernel.returncode
+        message = "the kernel died" if end is None else f"the kernel died: it {last_words(end)}"
     elif isinstance(error, KeyboardInterrupt):
         message = "interrupted"
     return Failure(cell=watch.cell, first_line=first_line(notebook, watch.cell), error=name, message=message)

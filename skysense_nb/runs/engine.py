@@ -7,6 +7,7 @@ that every cell completed. The `Watch` keeps what really happened.
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import signal
 import subprocess
@@ -18,11 +19,14 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+from nbclient.exceptions import CellTimeoutError
 from papermill.clientwrap import PapermillNotebookClient
 from papermill.engines import Engine, papermill_engines
 
 ENGINE = "skysense"
 POLL_S = 0.05
+OUTPUT_S = 120
+"""How long the outputs of a cell that has ended may still take to come: tens of thousands of lines do."""
 
 
 @dataclass
@@ -51,8 +55,19 @@ class Watch:
         """Whole seconds until the limit, at least one, because zero means no limit to the client."""
         return max(1, round(self.timeout_s - (time.monotonic() - self.began)))
 
+    @property
+    def is_over(self) -> bool:
+        """Whether the limit has been reached."""
+        return time.monotonic() - self.began >= self.timeout_s
+
     def on_execute(self, cell: Any, cell_index: int) -> None:
-        """Called by the client before a code cell goes to the kernel."""
+        """Called by the client before a code cell goes to the kernel.
+
+        Raises:
+            CellTimeoutError: No time is left for it.
+        """
+        if self.is_over:
+            raise CellTimeoutError("no time is left")
         self.cell, self.running, self.cell_began = cell_index, True, time.monotonic()
 
     def on_executed(self, **reply: Any) -> None:
@@ -60,6 +75,12 @@ class Watch:
         if self.running:
             self.seconds[self.cell] = time.monotonic() - self.cell_began
             self.running = False
+
+    def end_children(self) -> None:
+        """Ends what the kernel's cells started and left behind; the kernel leads their group."""
+        if self.kernel is not None and hasattr(os, "killpg"):
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(self.kernel.pid, signal.SIGKILL)
 
     @contextlib.contextmanager
     def memory(self, client: PapermillNotebookClient) -> Iterator[None]:
@@ -90,7 +111,7 @@ def last_words(exit_code: int) -> str:
     """
     if exit_code >= 0:
         return f"ended with exit code {exit_code}"
-    name = signal.Signals(-exit_code).name
+    name = next((one.name for one in signal.Signals if one == -exit_code), f"signal {-exit_code}")
     return f"was killed by {name}" + (", as the system does when memory runs out" if name == "SIGKILL" else "")
 
 
@@ -124,11 +145,16 @@ class WatchedEngine(Engine):
             kernel_name=kernel_name,
             extra_arguments=["--log-level=CRITICAL"],  # it warns of its own loopback socket on every start
             timeout_func=watch.left_s,
+            iopub_timeout=OUTPUT_S,
             on_cell_execute=watch.on_execute,
             on_cell_executed=watch.on_executed,
         )
         with watch.memory(client):
-            client.execute(env=kernel_environment(), cwd=str(folder))
+            try:
+                client.execute(env=kernel_environment(), cwd=str(folder))
+            finally:
+                watch.end_children()
 
 
+logging.getLogger("papermill").setLevel(logging.ERROR)  # it warns of parameters whose annotation it cannot read
 papermill_engines.register(ENGINE, WatchedEngine)

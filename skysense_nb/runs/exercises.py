@@ -10,6 +10,7 @@ from __future__ import annotations
 import ast
 import os
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +20,7 @@ from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell
 
 from skysense_nb.errors import ParameterError
-from skysense_nb.runs.library import find_notebook, list_notebooks
+from skysense_nb.runs.library import find_notebook, list_notebooks, read_cells
 from skysense_nb.runs.self_check import Solution, pack
 
 HEADING = "### Exercises"
@@ -60,11 +61,17 @@ def write_exercises(
         The copies in `folder`.
 
     Raises:
-        ParameterError: An unknown notebook, one without exercises, or a copy that exists; nothing is written then.
+        ParameterError: An unknown notebook, one without exercises, two of one name, or a copy that exists; nothing is
+            written then.
     """
-    sources = [find_notebook(name) for name in names] or [notebook.path for notebook in list_notebooks()]
+    sources = [find_notebook(name).resolve() for name in names] or [notebook.path for notebook in list_notebooks()]
+    called = Counter(source.name for source in set(sources))
+    if twice := next((name for name, count in called.items() if count > 1), None):
+        raise ParameterError.of(
+            "notebooks of different names", f"{called[twice]} called {twice}", "Copy one at a time."
+        )
     folders = {Path(folder): False} | ({Path(solved_folder): True} if solved_folder else {})
-    if len(folders) == 1 and solved_folder:
+    if len({place.resolve() for place in folders}) == 1 and solved_folder:
         raise ParameterError.of("two folders", f"{folder} twice", "Give the teacher's copies a place of their own.")
     targets = {place / source.name: (source, solved) for place, solved in folders.items() for source in sources}
     if there := next((path for path in targets if path.exists()), None):
@@ -96,9 +103,13 @@ def exercise_copy(source: Path, solved: bool = False) -> NotebookNode:
     """A notebook with self-checks in place of its solutions, or (`solved`) with the answers filled in.
 
     Raises:
-        ParameterError: It has no exercises.
+        ParameterError: Not a notebook, or one without exercises.
     """
-    notebook = nbformat.read(source, as_version=4)
+    read_cells(source)  # refuses what is no notebook at all
+    try:
+        notebook = nbformat.read(source, as_version=4)
+    except nbformat.ValidationError as error:
+        raise ParameterError.of(f"a Jupyter notebook at {source}", error.message, "Save it in JupyterLab.") from error
     start, exercises = find_exercises(notebook.cells, source)
     solutions = {one.number: to_check(one) for one in exercises if one.solution}
     packed = new_code_cell(CHECKS.format(packed=pack(solutions)), id="self-checks")

@@ -15,7 +15,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from skysense_nb.errors import RunError
-from skysense_nb.runs.arrays import ArraySummary, differences
+from skysense_nb.runs.arrays import ArraySummary, differences, shortened
 from skysense_nb.runs.library import CHECKOUT, find_notebook
 from skysense_nb.runs.parameters import declared
 from skysense_nb.runs.record import Record
@@ -37,7 +37,7 @@ class Number(BaseModel):
         within: How far off it may be; None: it is a property of the machine, such as a time, and may be any number.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
     value: float
     within: float | None
 
@@ -49,6 +49,7 @@ class ExpectedArray(ArraySummary):
         within: How far off it may be, as a share of its standard deviation.
     """
 
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
     within: float
 
 
@@ -97,9 +98,10 @@ def compare(record: Record, folder: Path = FOLDER) -> list[Drift]:
 
     Raises:
         NothingExpected: Nothing is written for this notebook or preset.
-        RunError: A run with other parameters, or expectations that cannot be read.
+        RunError: A run that failed or has other parameters, or expectations that cannot be read.
         ParameterError: The notebook is no longer in the series.
     """
+    check_ended_well(record)
     expected, preset = wanted(record, folder), other_preset(record)
     if expected is None:
         got = f"no expectations for {f'preset {preset} of ' if preset else ''}{record.notebook}"
@@ -115,9 +117,14 @@ def changes(record: Record, folder: Path = FOLDER) -> list[Drift]:
         RunError: A run that failed or has other parameters, or expectations that cannot be read.
         ParameterError: The notebook is no longer in the series.
     """
+    check_ended_well(record)
+    return list(drifts(wanted(record, folder) or Expected(metrics={}), record))
+
+
+def check_ended_well(record: Record) -> None:
+    """Refuses a run that stopped before its end: what it reported says nothing of the rest."""
     if record.status != "ok":
         raise RunError.of("a run that ended well", f"one that failed: {record.failure}", "Take another run.")
-    return list(drifts(wanted(record, folder) or Expected(metrics={}), record))
 
 
 def drifts(expected: Expected, record: Record) -> Iterator[Drift]:
@@ -163,7 +170,8 @@ def wanted(record: Record, folder: Path) -> Expected | None:
     if not path.exists():
         return None
     written = read_expectations(path)
-    return written.presets.get(preset) if preset else written
+    section = written.presets.get(preset) if preset else written
+    return section if section and (section.metrics or section.arrays) else None
 
 
 def read_expectations(path: Path) -> Expectations:
@@ -209,10 +217,11 @@ def taken(record: Record, before: Expected) -> Expected:
     metrics, arrays = {}, {}
     for name, value in sorted(record.metrics.items()):
         within = before.metrics[name].within if name in before.metrics else USUAL * max(1.0, abs(value))
-        metrics[name] = Number(value=float(f"{value:.4g}"), within=within if within is None else float(f"{within:.2g}"))
+        within = within if within is None else float(f"{within:.2g}")
+        metrics[name] = Number(value=shortened(value, 4, within), within=within)
     for name, array in sorted(record.arrays.items()):
         within = before.arrays[name].within if name in before.arrays else USUAL_OF_ARRAYS
-        arrays[name] = ExpectedArray(**array.rounded(), within=within)
+        arrays[name] = ExpectedArray(**array.rounded(within), within=within)
     return Expected(metrics=metrics, arrays=arrays)
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from datetime import datetime
 from pathlib import Path
 
 import nbformat
 from filelock import FileLock, Timeout
 
+from skysense_nb.errors import RunError
 from skysense_nb.runs.ending import first_line, tidy
 from skysense_nb.runs.preparation import LOCK, STOPPED, UNFINISHED
 from skysense_nb.runs.record import Failure, read_record
@@ -21,7 +23,7 @@ def close_leftovers(out: Path) -> list[Run]:
 
 
 def close(folder: Path, message: str = STOPPED.message) -> Run | None:
-    """Makes a failed run of what is left in a folder, unless somebody is at work in it.
+    """Makes a failed run of what is left in a folder, unless somebody is at work in it or its record cannot be read.
 
     Args:
         folder: With the ending `.unfinished`.
@@ -31,6 +33,9 @@ def close(folder: Path, message: str = STOPPED.message) -> Run | None:
         with FileLock(folder / LOCK, timeout=0):
             return as_failed(folder, message)
     except Timeout:
+        return None
+    except RunError as error:
+        print(f"{folder.name} is left as it is: {error}", file=sys.stderr)
         return None
 
 

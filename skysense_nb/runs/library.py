@@ -107,13 +107,14 @@ def read_cells(path: Path) -> list[dict[str, Any]]:
     """
     try:
         cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        return [
+            {**cell, "source": "".join(cell["source"]), "tags": cell.get("metadata", {}).get("tags", [])}
+            for cell in cells
+        ]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ParameterError.of(
             f"a Jupyter notebook at {path}", f"a file that does not read as one ({error})", "Open it in JupyterLab."
         ) from error
-    return [
-        {**cell, "source": "".join(cell["source"]), "tags": cell.get("metadata", {}).get("tags", [])} for cell in cells
-    ]
 
 
 def source_checksum(path: Path) -> str:

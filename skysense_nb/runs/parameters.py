@@ -10,7 +10,9 @@ from __future__ import annotations
 import ast
 import difflib
 import io
+import json
 import tokenize
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -47,6 +49,23 @@ class Parameter:
         """Returns `value` if it has the declared type; `strict=False` also reads text as numbers.
 
         Raises:
+            ParameterError: It has another type, or a record could not hold it.
+        """
+        value = self.as_declared(value, strict=strict)
+        try:
+            json.dumps(value, sort_keys=True, allow_nan=False)
+        except (TypeError, ValueError) as error:
+            raise ParameterError.of(
+                f"{self.name} as texts, finite numbers, truth values, None, and lists and dicts of them",
+                f"{value!r}, which a record cannot hold",
+                "Put dates in quotes, use one kind of keys, and None for no limit.",
+            ) from error
+        return value
+
+    def as_declared(self, value: Any, *, strict: bool) -> Any:
+        """Returns `value` as the declared type, see `check`.
+
+        Raises:
             ParameterError: It has another type.
         """
         adapter = TypeAdapter(to_type(ast.parse(self.annotation, mode="eval").body))
@@ -63,20 +82,19 @@ class Parameter:
         """Reads a value typed on a command line, as the declared type wants it.
 
         Raises:
-            ParameterError: The text cannot be read as the declared type.
+            ParameterError: The text cannot be read as the declared type, or a record could not hold what it says.
         """
         if self.annotation == "str":
             return text
         try:
             meant = yaml.safe_load("null" if text.lower() == "none" else text)
-        except yaml.YAMLError:
+        except (yaml.YAMLError, ValueError):  # the latter: a date that does not exist
             meant = text
-        for value in (meant, text):
-            try:
-                return self.check(value)
-            except ParameterError:
-                continue
-        return self.check(text, strict=False)
+        typed = text
+        for value in (text, meant):  # the latter wins where both are of the type
+            with suppress(ParameterError):
+                typed = self.as_declared(value, strict=True)
+        return self.check(typed, strict=False)
 
 
 def to_type(node: ast.expr) -> Any:
@@ -144,9 +162,8 @@ def check_parameters(notebook: Path, values: dict[str, Any]) -> dict[str, Any]:
         ParameterError: A name the notebook does not declare, or a value of another type.
     """
     known = declared(notebook)
-    for name, value in values.items():
-        lookup(known, name, notebook).check(value)
-    return {name: parameter.default for name, parameter in known.items()} | values
+    checked = {name: lookup(known, name, notebook).check(value) for name, value in values.items()}
+    return {name: parameter.default for name, parameter in known.items()} | checked
 
 
 def lookup(known: dict[str, Parameter], name: str, notebook: Path) -> Parameter:
@@ -195,7 +212,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
     """
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+    except (OSError, ValueError, yaml.YAMLError) as error:  # ValueError: a date that does not exist, or no text
         raise ParameterError.of(f"a YAML file at {path}", " ".join(str(error).split()), "Check the file.") from error
     if isinstance(content, dict) and (odd := [name for name in content if not isinstance(name, str)]):
         raise ParameterError.of(f"names of parameters in {path}", repr(odd[0]), "Name every value.")

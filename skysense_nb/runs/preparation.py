@@ -6,6 +6,7 @@ run out replaces it at the end, so a record is there and true at any time, even 
 
 from __future__ import annotations
 
+import math
 import platform
 import secrets
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from skysense_nb.errors import RunError
+from skysense_nb.errors import ParameterError, RunError
 from skysense_nb.runs.library import find_notebook, source_checksum
 from skysense_nb.runs.parameters import check_parameters
 from skysense_nb.runs.record import Failure, Record, git_state, package_versions
@@ -47,6 +48,16 @@ class Prepared:
         return self.folder.with_suffix("")
 
 
+def check_limit(timeout_s: float) -> None:
+    """Refuses what is no limit.
+
+    Raises:
+        ParameterError: Not a number of seconds above zero.
+    """
+    if not (timeout_s > 0 and math.isfinite(timeout_s)):
+        raise ParameterError.of("a limit in seconds above 0", f"{timeout_s:g}", "Give a large one for no limit.")
+
+
 def prepare(notebook: str | Path, parameters: dict[str, Any] | None, out: str | Path) -> Prepared:
     """Checks a run and makes its folder.
 
@@ -63,8 +74,8 @@ def prepare(notebook: str | Path, parameters: dict[str, Any] | None, out: str | 
         parameters=complete,
         metrics={},
         inputs={},
-        seed=complete.get("seed"),
-        device=device_name(complete.get("device", "auto")),
+        seed=seed if isinstance(seed := complete.get("seed"), int) else None,
+        device=device_name(complete.get("device") or "auto"),
         started=now,
         finished=now,
         wall_s=0.0,

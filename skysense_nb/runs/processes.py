@@ -57,7 +57,7 @@ class OwnProcesses:
         """Interrupts what runs and starts nothing more."""
         with self.lock:
             self.stopped = True
-            for process in self.running:
+            for process in list(self.running):  # those that end meanwhile leave it
                 process.terminate()
 
 

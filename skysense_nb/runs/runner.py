@@ -17,7 +17,7 @@ import nbformat
 import papermill
 from filelock import FileLock
 from jupyter_client.kernelspec import NoSuchKernel
-from nbclient.exceptions import CellTimeoutError, DeadKernelError
+from nbclient.exceptions import CellTimeoutError
 from papermill.exceptions import PapermillExecutionError
 
 from skysense_nb.errors import RunError
@@ -25,7 +25,7 @@ from skysense_nb.runs.ending import explain, first_line, tidy
 from skysense_nb.runs.engine import ENGINE, Watch
 from skysense_nb.runs.metrics import read_reports
 from skysense_nb.runs.page import write_page
-from skysense_nb.runs.preparation import LOCK, Prepared, prepare
+from skysense_nb.runs.preparation import LOCK, Prepared, check_limit, prepare
 from skysense_nb.runs.record import CellTime, Failure, Record
 
 
@@ -50,6 +50,10 @@ class Run:
     def page(self) -> Path:
         """The HTML copy."""
         return self.folder / f"{self.record.notebook}.html"
+
+
+STOPS = (PapermillExecutionError, CellTimeoutError, RuntimeError, NoSuchKernel, KeyboardInterrupt)
+"""What ends a notebook; a kernel that dies, also while it starts, is a RuntimeError."""
 
 
 class FailedRun(RunError):
@@ -80,7 +84,7 @@ def run(
         The folder and the record of the run.
 
     Raises:
-        ParameterError: Unknown notebook, unknown parameter, wrong type; nothing has started.
+        ParameterError: Unknown notebook, unknown parameter, wrong type, no limit; nothing has started.
         EnvironmentProblem: The parameter `device` names one that is not here; nothing has started.
         RunError: The folder cannot be written; nothing has started.
         FailedRun: The notebook stopped before its end; the folder says where and why.
@@ -89,6 +93,7 @@ def run(
         >>> done = run("00_start_here", {"seed": 1})                  # doctest: +SKIP
         >>> done.record.metrics                                       # doctest: +SKIP
     """
+    check_limit(timeout_s)
     return carry_out(prepare(notebook, parameters, out), timeout_s=timeout_s, progress=progress)
 
 
@@ -106,7 +111,7 @@ def carry_out(prepared: Prepared, *, timeout_s: float, progress: bool = False) -
         measured["wall_s"] = round(time.monotonic() - clock, 3)
         measured["peak_memory_mib"] = {"kernel": round(watch.kernel_peak_mib, 1)}
         cells = nbformat.read(executed, as_version=4)
-        failure = explain(error, cells, watch) if error else None
+        failure = explain(error, cells, watch) if error else left_early(cells, watch)
         measured["cells"] = [
             CellTime(index=index, first_line=first_line(cells, index), seconds=round(seconds, 3))
             for index, seconds in sorted(watch.seconds.items())
@@ -126,8 +131,8 @@ def execute(
     """Lets papermill run the notebook; returns what stopped it, None if nothing did."""
     try:
         papermill.execute_notebook(
-            source,
-            executed,
+            literal(source),
+            literal(executed),
             parameters=parameters,
             engine_name=ENGINE,
             kernel_name="python3",
@@ -136,10 +141,24 @@ def execute(
             watch=watch,
             folder=executed.parent,
         )
-    except (PapermillExecutionError, CellTimeoutError, DeadKernelError, NoSuchKernel, KeyboardInterrupt) as error:
+    except STOPS as error:
         watch.on_executed()
         return error
     return None
+
+
+def literal(path: Path) -> str:
+    """A path in which papermill finds no parameters to put in."""
+    return str(path).replace("{", "{{").replace("}", "}}")
+
+
+def left_early(notebook: nbformat.NotebookNode, watch: Watch) -> Failure | None:
+    """What to say of a notebook that ended itself in the middle, as `exit()` does; None if every cell had its turn."""
+    code = [n for n, cell in enumerate(notebook.cells) if cell.cell_type == "code" and cell.source.strip()]
+    if not code or watch.cell is None or watch.cell >= code[-1]:
+        return None
+    line = first_line(notebook, watch.cell)
+    return Failure(cell=watch.cell, first_line=line, error="SystemExit", message="the cells behind it did not run")
 
 
 def conclude(

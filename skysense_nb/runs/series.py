@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import multiprocessing
 import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -18,11 +19,11 @@ from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock, Timeout
 
-from skysense_nb.errors import ParameterError, RunError
+from skysense_nb.errors import ParameterError, RunError, SkySenseError
 from skysense_nb.runs.leftovers import close, close_leftovers
 from skysense_nb.runs.library import find_notebook, source_checksum
 from skysense_nb.runs.parameters import check_parameters
-from skysense_nb.runs.preparation import UNFINISHED, device_name, prepare
+from skysense_nb.runs.preparation import UNFINISHED, check_limit, device_name, prepare
 from skysense_nb.runs.processes import OwnProcesses
 from skysense_nb.runs.record import Record, read_record
 from skysense_nb.runs.runner import Run
@@ -86,13 +87,18 @@ def run_series(
     Raises:
         ParameterError: A task that cannot be; nothing has started.
         EnvironmentProblem: A device that is not here; nothing has started.
-        RunError: `out` cannot be written, or another series is under way there.
+        RunError: `out` cannot be written, or another series is under way there; or a script that is not kept from
+            being run by its own processes.
 
     Example:
         >>> run_series([Task("00"), Task("01", {"seed": 1})], jobs=2)    # doctest: +SKIP
     """
     if jobs < 1:
         raise ParameterError.of("at least one job", f"{jobs}", "Ask for one or more.")
+    check_limit(timeout_s)
+    if getattr(multiprocessing.current_process(), "_inheriting", False):  # a run's process reads the script first
+        fix = "Put the call under it."
+        raise RunError.of('a script that begins runs under if __name__ == "__main__":', "one without", fix)
     wanted = {identity(task): task for task in tasks}
     with alone(Path(out).resolve()) as folder:
         write_wanted(folder / WANTED, wanted)
@@ -120,7 +126,7 @@ def identity(task: Task) -> Identity:
     """
     source = find_notebook(task.notebook)
     complete = check_parameters(source, task.parameters)
-    device_name(complete.get("device", "auto"))
+    device_name(complete.get("device") or "auto")
     return key(source.stem, complete), source_checksum(source)
 
 
@@ -198,16 +204,26 @@ def carrier(client: Client | None, jobs: int, timeout_s: float) -> OwnProcesses 
 def carry_all(
     missing: dict[Identity, Task], out: Path, carry: OwnProcesses | OnCluster, tell: Callable[[Identity, Run], None]
 ) -> None:
-    """Has tasks carried out, several at a time, and tells of each as it ends. An interruption ends those under way."""
+    """Has tasks carried out, several at a time, and tells of each as it ends. An interruption ends those under way.
+
+    Raises:
+        SkySenseError: What kept a task from being begun, after all others have ended.
+    """
+    trouble = None
     pool = ThreadPoolExecutor(carry.jobs)
     futures = {pool.submit(attempt, task, out, carry): name for name, task in missing.items()}
     try:
         for future in as_completed(futures):
-            tell(futures[future], future.result())
+            try:
+                tell(futures[future], future.result())
+            except SkySenseError as error:
+                trouble = error
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
         carry.stop()
         pool.shutdown()
+    if trouble:
+        raise trouble
 
 
 def attempt(task: Task, out: Path, carry: OwnProcesses | OnCluster) -> Run:

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 SEED = "seed"
 """The parameter that is averaged over."""
 
+OWN_COLUMNS = {"status", "wall_s", "kernel_mib"}
+"""What a table says of every run, whatever the notebook reports."""
+
 
 @dataclass(frozen=True)
 class Sweep:
@@ -30,7 +33,8 @@ class Sweep:
         outcomes: Of every combination, the last parameter changing fastest.
         swept: Names of the parameters that were varied.
         table: A row per combination: the swept parameters, `status`, what the notebook reported, `wall_s` in seconds
-            and `kernel_mib`, its memory in MiB; numbers of failed runs are missing.
+            and `kernel_mib`, its memory in MiB; numbers of failed runs are missing. A reported number whose name is
+            taken by one of these columns is called `reported_NAME`.
         csv: The table as a file.
         figure: The table as a picture; None where every run failed.
     """
@@ -48,7 +52,7 @@ class Sweep:
             return numbers.T
         fixed = [name for name in self.swept if name != SEED]
         groups = [self.table[name] for name in fixed] or [self.table["status"].map(lambda _: "all runs").rename("")]
-        spread = numbers.groupby(groups, sort=False).agg(["mean", "std"])
+        spread = numbers.groupby(groups, sort=False, dropna=False).agg(["mean", "std"])
         texts = {name: [with_spread(*pair) for pair in spread[name].itertuples(index=False)] for name in numbers}
         return type(self.table)(texts, index=spread.index).T
 
@@ -101,8 +105,7 @@ def combinations(notebook: str | Path, lists: Mapping[str, Iterable[Any]], param
         if not entries or name in parameters:
             got = "none" if not entries else f"{parameters[name]!r} for all runs as well"
             raise ParameterError.of(f"values of {name} to sweep over", got, "List them once.")
-        for entry in entries:
-            parameter.check(entry)
+        values[name] = [parameter.check(entry) for entry in entries]
     if not values:
         raise ParameterError.of("a parameter to sweep over", "none", "Name one with its values.")
     rows = itertools.product(*values.values())
@@ -113,19 +116,22 @@ def tabulate(outcomes: list[Outcome], swept: list[str]) -> pd.DataFrame:
     """A row per run, as `Sweep.table`."""
     import pandas as pd
 
-    rows = []
+    rows, taken = [], {*swept, *OWN_COLUMNS}
     for outcome in outcomes:
         record = outcome.run.record
         row = {name: cell(outcome.task.parameters[name]) for name in swept} | {"status": record.status}
         if record.status == "ok":
             measured = {"wall_s": record.wall_s, "kernel_mib": record.peak_memory_mib["kernel"]}
-            row |= record.metrics | measured
+            reported = {f"reported_{name}" if name in taken else name: one for name, one in record.metrics.items()}
+            row |= reported | measured
         rows.append(row)
     return pd.DataFrame(rows)
 
 
 def cell(value: Any) -> Any:
-    """A parameter's value for a table: lists as text."""
+    """A parameter's value for a table: lists as text, and None too, which tables take for a missing value."""
+    if value is None:
+        return "None"
     return json.dumps(value) if isinstance(value, list | dict) else value
 
 

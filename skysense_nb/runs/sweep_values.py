@@ -55,7 +55,7 @@ def parse_lists(notebook: str | Path, assignments: Iterable[str]) -> dict[str, l
     """Reads texts like `preset=skysense-tiny,skysense-v2-tiny` or `seed=0..4`.
 
     Raises:
-        ParameterError: A text without `=`, an unknown name, a value of another type.
+        ParameterError: A text without `=`, a name given twice, an unknown name, a value of another type.
 
     Example:
         >>> parse_lists("00", ["seed=0..2"])                          # doctest: +SKIP
@@ -66,6 +66,8 @@ def parse_lists(notebook: str | Path, assignments: Iterable[str]) -> dict[str, l
         name, equals, text = assignment.partition("=")
         if not equals:
             raise ParameterError.of("values as name=a,b,c", repr(assignment), "Write for example --sweep seed=0..4.")
+        if name.strip() in texts:
+            raise ParameterError.of(f"values of {name.strip()} once", "them twice", "List all of them in one --sweep.")
         texts[name.strip()] = text
     return read_lists(notebook, texts)
 
@@ -86,12 +88,18 @@ def read_lists(notebook: str | Path, given: dict[str, list[Any] | str]) -> dict[
 
 
 def entries(given: list[Any] | str) -> list[tuple[str | None, Any]]:
-    """Each entry as it is written (None where it is no text) and as YAML understands it."""
+    """Each entry as it is written (None where it is no text) and as YAML understands it.
+
+    Raises:
+        ParameterError: A text that YAML cannot read.
+    """
     if isinstance(given, list):
         return [(entry if isinstance(entry, str) else None, entry) for entry in given]
     try:
-        written, meant = (yaml.load(f"[{given}]", loader) for loader in (yaml.BaseLoader, yaml.SafeLoader))
-    except yaml.YAMLError as error:
+        written = meant = yaml.load(f"[{given}]", yaml.BaseLoader)
+        if not all(isinstance(one, str) for one in written):  # lists and mappings, by what is in them
+            meant = yaml.load(f"[{given}]", yaml.SafeLoader)
+    except (yaml.YAMLError, ValueError) as error:  # the latter: a date that does not exist
         raise ParameterError.of("values as a,b,c", repr(given), "Put odd ones in quotes.") from error
     return [(one if isinstance(one, str) else None, other) for one, other in zip(written, meant, strict=True)]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterable
@@ -51,6 +52,8 @@ def collect_wheels(
         EnvironmentProblem: pip could not get one; the wheels finished before stay.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    for left in [path for path in folder.glob(".*") if path.is_dir()]:  # by a call that was killed
+        shutil.rmtree(left)
     lacking, found = missing(pins, folder, python), []
     for start in range(0, len(lacking), BATCH):
         batch = lacking[start : start + BATCH]

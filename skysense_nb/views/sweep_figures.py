@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -21,7 +23,7 @@ def sweep_figure(table: pd.DataFrame, along: str, quantities: Mapping[str, str],
 
     Args:
         table: A row per run, with columns for the parameters and the quantities.
-        along: Parameter on the horizontal axis; numbers are drawn to scale.
+        along: Parameter on the horizontal axis; numbers are drawn to scale, unless None is among them.
         quantities: Columns to draw, with what to write beside the axis.
         apart: Parameters whose combinations get a colour and a line each.
 
@@ -31,11 +33,11 @@ def sweep_figure(table: pd.DataFrame, along: str, quantities: Mapping[str, str],
         <Figure size 400x335 with 1 Axes>
     """
     figure, axes = panels(len(quantities), columns=3, panel_inches=4.0, title_inches=-0.65)
-    groups = dict(list(table.groupby(list(apart), sort=False))) if apart else {(): table}
+    groups = dict(list(table.groupby(list(apart), sort=False, dropna=False))) if apart else {(): table}
     told = []
     for ax, (name, words) in zip(axes, quantities.items(), strict=True):
         for number, (values, runs) in enumerate(groups.items()):
-            label = ", ".join(f"{key} {value}" for key, value in zip(apart, values, strict=True)) or "mean"
+            label = ", ".join(f"{key} {named(value)}" for key, value in zip(apart, values, strict=True)) or "mean"
             line = LINES[number % len(LINES)] if is_number(table[along]) else ""
             means = draw_runs(ax, places(table[along])[runs.index], runs[name], number, line, label)
             told.append(f"{words}, {label}: {', '.join(f'{mean:.3g}' for mean in means)}")
@@ -57,13 +59,23 @@ def draw_runs(ax: Axes, x: pd.Series, y: pd.Series, number: int, line: str, labe
 
 def places(values: pd.Series) -> pd.Series:
     """Where values lie on the axis: numbers at themselves, everything else in the order it comes."""
-    return values if is_number(values) else pd.Series(pd.factorize(values)[0], index=values.index)
+    return values if is_number(values) else pd.Series(numbered(values)[0], index=values.index)
+
+
+def numbered(values: pd.Series) -> tuple[np.ndarray, pd.Index]:
+    """For each value its number in the order they come, and the values in that order; None is one of them."""
+    return pd.factorize(values, use_na_sentinel=False)
+
+
+def named(value: Any) -> str:
+    """A value as text; what tables take for a missing value is None."""
+    return "None" if pd.isna(value) else str(value)
 
 
 def name_places(ax: Axes, values: pd.Series) -> None:
     """Writes the values below the axis where they are no numbers, and no fractions where all are whole."""
     if not is_number(values):
-        names = [str(name) for name in pd.factorize(values)[1]]
+        names = [named(name) for name in numbered(values)[1]]
         turned = {"rotation": 20, "ha": "right"} if len("".join(names)) > ROOM else {}
         ax.set_xticks(range(len(names)), names, fontsize=8, **turned)
         ax.margins(x=0.15)
@@ -72,5 +84,6 @@ def name_places(ax: Axes, values: pd.Series) -> None:
 
 
 def is_number(values: pd.Series) -> bool:
-    """Whether values are numbers; truth values are not."""
-    return pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values)
+    """Whether all values are numbers; truth values and None are not."""
+    numeric = pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values)
+    return numeric and not values.hasnans

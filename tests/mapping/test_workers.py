@@ -12,8 +12,9 @@ from squares import OPTIONS as SQUARES
 from squares import bright, on_every_border, scene_of
 
 from skysense_nb.data.storage import open_scene, save
-from skysense_nb.errors import RunError
-from skysense_nb.mapping import local_cluster, map_detections, map_scene
+from skysense_nb.errors import ParameterError, RunError
+from skysense_nb.mapping import embedding, local_cluster, map_detections, map_scene
+from skysense_nb.models import load
 
 OPTIONS = {"tile": 8, "batch": 2, "progress": False}
 
@@ -25,6 +26,12 @@ def client():
 
     with local_cluster(2) as cluster, Client(cluster) as client:
         yield client
+
+
+def test_a_form_is_no_model_to_map_with(tmp_path):
+    model, _ = load("skysense-tiny", weights="random", parts=("s2",))
+    with pytest.raises(ParameterError, match="got an inference form. Pass the model itself"):
+        map_scene(region(sensors=("s2",)), model.for_inference(quiet=True), embedding(128), tmp_path, **OPTIONS)
 
 
 def test_workers_make_the_map_of_one_process(tmp_path, client):

@@ -134,6 +134,18 @@ def test_geo_context_asks_for_the_place(config):
     model, _ = load(dataclasses.replace(config, context=GeoContextConfig(2, 2, 8)), seed=0)
     with pytest.raises(SampleError, match="Expected 'lonlat'"):
         model.features(make_sample(batch=1, cells=2))
+    for place in (torch.zeros(2), torch.zeros(2, 2), torch.full((1, 2), torch.nan), [1.0, 2.0]):
+        with pytest.raises(SampleError, match=r"Expected 'lonlat' \(B 2 = 1 2"):
+            model.features(make_sample(batch=1, cells=2) | {"lonlat": place})
+
+
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.int16, torch.int32])
+def test_days_may_be_whole_numbers_of_any_kind(model, dtype):
+    sample = make_sample()
+    days = {name: sample[name].clamp(max=120) for name in ("hr_day", "s2_day", "s1_day")}
+    small = {name: values.to(dtype) for name, values in days.items()}
+    for answer in (model, model.for_inference(quiet=True)):
+        close(answer.features(sample | small).fused, answer.features(sample | days).fused)
 
 
 @torch.enable_grad()

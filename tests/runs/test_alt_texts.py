@@ -15,6 +15,8 @@ from skysense_nb.runs.alt_texts import add_alt_texts, words_before
         ("- one item. And more", "one item."),
         ("At 0.5 m a car is seen. So it is.", "At 0.5 m a car is seen."),
         ("![](a.png)", "made by this notebook"),
+        ("***", "made by this notebook"),
+        ("# Cloud\n\n***\n\nBright is cloud.", "Bright is cloud."),
     ],
 )
 def test_the_first_sentence_of_the_prose_before(prose, words):

@@ -121,7 +121,65 @@ def test_a_full_disk_is_said_before_anything_is_written(checkout, tmp_path, monk
 def test_where_there_is_git_only_what_it_tracks_goes_along(checkout):
     for command in (["init", "-q"], ["add", "env"]):
         subprocess.run(["git", *command], cwd=checkout, check=True)
-    assert {path.parts[0] for path in tracked(checkout)} == {"env"}
+    assert {path.parts[0] for path in tracked(checkout, checkout / "bundle")} == {"env"}
+
+
+def test_a_bundle_inside_a_checkout_without_git_leaves_itself_out(checkout, monkeypatch):
+    monkeypatch.setattr(bundle, "NEEDED_GIB", {False: 0.0})
+    options = {"wheels": False, "python": "3.11", "checkout": checkout, "say": lambda line: None}
+    first = verify_and_list(make_bundle(checkout / "stick", **options))
+    assert "skysense-nb/env/run.sh" in first
+    assert verify_and_list(make_bundle(checkout / "stick", **options)) == first
+
+
+def verify_and_list(folder: Path) -> list[str]:
+    """Names of the files in a whole bundle."""
+    assert verify_bundle(folder) == []
+    return [path.relative_to(folder).as_posix() for path in bundle.files_of(folder)]
+
+
+def test_a_bundle_never_takes_the_place_of_its_checkout(checkout, tmp_path):
+    around = tmp_path / "around"
+    around.mkdir()
+    mine = checkout.rename(around / bundle.CHECKOUT_NAME)
+    (mine / ".venv/python").unlink()
+    (mine / ".venv").rmdir()
+    with pytest.raises(ParameterError, match="a new folder or a bundle at .*, got the checkout in it"):
+        make_bundle(around, wheels=False, python="3.11", checkout=mine)
+    assert (mine / "env/run.sh").exists()
+
+
+@pytest.mark.parametrize("name", ["afile", "afile/x", "afile/x/y"])
+def test_a_bundle_in_a_file_is_refused(checkout, tmp_path, name):
+    (tmp_path / "afile").write_text("mine")
+    with pytest.raises(ParameterError, match="a new folder or a bundle at .*, got a file at .*afile"):
+        make_bundle(tmp_path / name, python="3.11", checkout=checkout)
+
+
+def test_stray_dot_files_neither_hinder_nor_count(finished, checkout):
+    (finished / f".{SUMS}").write_text("of a stopped call")
+    (finished / ".DS_Store").write_text("of a file manager")
+    before = (finished / SUMS).read_text()
+    make_bundle(finished, wheels=False, python="3.11", checkout=checkout, say=lambda line: None)
+    assert (finished / SUMS).read_text() == before and verify_bundle(finished) == []
+    (finished / ".git").mkdir()
+    with pytest.raises(ParameterError, match="got .git"):
+        make_bundle(finished, wheels=False, python="3.11", checkout=checkout)
+
+
+def test_a_miniature_whose_copy_was_cut_short_is_copied_again(finished, tmp_path, monkeypatch):
+    (finished / "miniatures/aid-4").mkdir(parents=True)
+    (finished / "miniatures/aid-4/image").write_text("x")
+    programs, usual = tmp_path / "programs", os.environ["PATH"]
+    programs.mkdir()
+    (programs / "cp").write_text('#!/bin/sh\nfor last; do :; done\nmkdir -p "$last/aid-4"\nexit 1\n')
+    (programs / "cp").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{programs}:{usual}")
+    assert set_up(finished).returncode == 1
+    monkeypatch.setenv("PATH", usual)
+    assert set_up(finished).stdout == "python3.11 demo\n"
+    kept = tmp_path / "home/.cache/skysense-nb/miniatures"
+    assert [path.relative_to(kept).as_posix() for path in bundle.files_of(kept)] == ["aid-4/image"]
 
 
 def test_miniatures_are_those_that_notebooks_ask_for(make_notebook, tmp_path):

@@ -1,3 +1,4 @@
+import importlib.metadata
 import json
 import shutil
 import sys
@@ -70,6 +71,16 @@ def test_widgets_need_their_half_in_jupyterlab(tmp_path):
     assert "does not fit" in checkup.check_widgets(tmp_path).found
 
 
+def test_widgets_that_are_not_installed_are_a_problem(monkeypatch):
+    def missing(name):
+        raise importlib.metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(importlib.metadata, "requires", missing)
+    monkeypatch.setattr(importlib.metadata, "version", missing)
+    verdict = checkup.check_widgets()
+    assert (verdict.level, verdict.found) == ("problem", "ipywidgets is missing") and verdict.next_step
+
+
 def test_a_folder_that_cannot_be_written_leads_to_copies(tmp_path):
     assert "skysense-nb exercises" in checkup.check_folder(tmp_path / "none").next_step
 
@@ -80,6 +91,15 @@ def test_damaged_weights_are_found(tmp_path):
     shutil.copy(BUNDLED / names[0], tmp_path)
     (tmp_path / names[1]).write_bytes(b"cut short")
     assert checkup.check_weights(tmp_path).found == f"missing or damaged: {names[1]}"
+
+
+@pytest.mark.parametrize("content", [None, "{cut"])
+def test_weights_without_checksums_are_a_problem(tmp_path, monkeypatch, content):
+    monkeypatch.setattr(checkup, "BUNDLED", tmp_path)
+    if content:
+        (tmp_path / "checksums.json").write_text(content)
+    verdict = checkup.check_weights()
+    assert verdict.level == "problem" and "checksums" in verdict.found and "git checkout" in verdict.next_step
 
 
 @pytest.mark.parametrize("now", [0.0, 5e9])

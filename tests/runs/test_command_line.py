@@ -57,7 +57,9 @@ def test_numbers_are_only_expected_of_default_parameters_and_of_notebooks_with_e
     for command in ("compare", "expect"):
         done = call(series, command, other)
         assert done.returncode == 2 and "a run of 01_fine with default parameters, got seed=4" in done.stderr
-    done = call(series, "compare", plain)
+    (folder := series / "broken").mkdir()
+    done = call(series, "compare", str(folder), plain)
+    assert f"{folder}: Expected" in done.stderr
     assert done.returncode == 2 and "skysense-nb expect runs/01_fine" in done.stderr
     done = call(series, "expect", "--dry-run", plain)
     assert done.returncode == 0 and done.stdout == f"{plain}:\n  twice: nothing → 0\n"
@@ -68,6 +70,9 @@ def test_a_failed_notebook_exits_1_and_says_where(series):
     done = call(series, "run", "02")
     assert done.returncode == 1
     assert "Expected 02_broken to run to its end, got ZeroDivisionError in cell 2 (1 / seed)" in done.stderr
+    (folder,) = (series / "runs").glob("02_broken-*")
+    done = call(series, "compare", str(folder))
+    assert done.returncode == 1 and ": failed: ZeroDivisionError in cell 2" in done.stdout
     assert "Traceback" not in done.stderr
 
 

@@ -101,6 +101,32 @@ def test_nothing_is_overwritten_and_nothing_half_written(lesson, tmp_path):
         write_exercises(tmp_path / "file", [str(lesson)])
 
 
+def test_one_folder_written_in_two_ways_is_one(lesson, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "link").symlink_to("mine")
+    for other in (tmp_path / "mine", "other/../mine", "link"):
+        with pytest.raises(ParameterError, match="Expected two folders, got mine twice"):
+            write_exercises("mine", [str(lesson)], other)
+    assert not (tmp_path / "mine").exists()
+
+
+def test_two_notebooks_of_one_name_are_refused(lesson, tmp_path):
+    other = tmp_path / "elsewhere" / lesson.name
+    other.parent.mkdir()
+    other.write_text(lesson.read_text())
+    with pytest.raises(ParameterError, match="notebooks of different names, got 2 called 07_small.ipynb"):
+        write_exercises(tmp_path / "copies", [str(lesson), str(other)])
+    assert not (tmp_path / "copies").exists()
+    assert len(write_exercises(tmp_path / "copies", [str(lesson), str(lesson)])) == 1
+
+
+@pytest.mark.parametrize("content", ["{", "", "[]", '{"cells": [], "nbformat": 4}'])
+def test_a_file_that_is_no_notebook_is_refused(tmp_path, content):
+    (tmp_path / "broken.ipynb").write_text(content)
+    with pytest.raises(ParameterError, match="a Jupyter notebook at .*broken.ipynb"):
+        write_exercises(tmp_path / "copies", [str(tmp_path / "broken.ipynb")])
+
+
 def test_a_notebook_without_exercises_is_refused(make_notebook, tmp_path):
     with pytest.raises(ParameterError, match="exercises with solutions in 07_small.ipynb, got none"):
         write_exercises(tmp_path / "copies", [str(make_notebook("1"))])

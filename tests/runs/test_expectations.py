@@ -123,14 +123,39 @@ def test_another_preset_has_a_section_of_its_own(folder):
 def test_other_parameters_failed_runs_and_missing_or_broken_files_are_refused(folder):
     with pytest.raises(RunError, match="a run of 34_x with default parameters, got seed=4"):
         compare(record(miou=0.5, seed=4), folder)
-    with pytest.raises(RunError, match="^Expected a run that ended well, got one that failed"):
-        write_expectations(record(status="failed"), folder)
+    for verb in (compare, changes, write_expectations):
+        with pytest.raises(RunError, match="^Expected a run that ended well, got one that failed"):
+            verb(record(status="failed"), folder)
     with pytest.raises(NothingExpected, match=r"skysense-nb expect runs/34_x"):
         compare(record(miou=0.5), folder)
     folder.mkdir()
     (folder / "34_x.yaml").write_text("metrics: {miou: {value: high, within: 0}}")
     with pytest.raises(RunError, match="expectations at"):
         compare(record(miou=0.5), folder)
+    for text in ("{value: .nan, within: 0.1}", "{value: 1.0, within: .nan}"):
+        (folder / "34_x.yaml").write_text(f"metrics: {{miou: {text}}}")
+        with pytest.raises(RunError, match="expectations at"):
+            compare(record(miou=0.5), folder)
+
+
+def test_a_file_for_another_preset_alone_expects_nothing_of_the_own(folder):
+    write_expectations(record(miou=0.9, preset="large"), folder)
+    with pytest.raises(NothingExpected):
+        compare(record(miou=0.5), folder)
+
+
+@pytest.mark.parametrize(
+    "array",
+    [np.linspace(20.612345, 20.6124, 50), np.arange(17_000_123, 17_000_323), np.full(1000, 0.1), RAMP],
+)
+def test_a_run_that_was_taken_is_as_expected(folder, array):
+    ran = record({"map": array}, parameters=5990123.0, miou=0.123456)
+    write_expectations(ran, folder)
+    path = folder / "34_x.yaml"
+    path.write_text(path.read_text().replace("within: 180000.0", "within: 0.0"))
+    assert read_expectations(path).metrics["parameters"].within == 0
+    write_expectations(ran, folder)
+    assert told(compare(ran, folder)) == []
 
 
 def test_a_new_section_takes_the_tolerances_of_the_own_preset(folder):

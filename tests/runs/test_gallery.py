@@ -102,6 +102,11 @@ def test_a_card_tells_time_memory_parameters_and_where_the_rest_is(tmp_path):
     assert all(file.is_file() for file in files)
 
 
+def test_a_run_whose_memory_nobody_measured_has_a_card(tmp_path):
+    put_run(tmp_path, make_record(status="failed", peak_memory_mib={}))
+    assert len(soup(tmp_path).select("article")) == 1
+
+
 def test_the_first_figure_is_there_small_and_in_words(tmp_path):
     broken = new_output("display_data", {"image/png": "broken"})
     put_run(tmp_path, make_record(), broken, noise_figure(alt="Noise."), noise_figure(100, 100))

@@ -23,10 +23,12 @@ def test_what_nobody_carries_out_is_closed_and_the_rest_left_alone(make_notebook
     nbformat.write(half, killed.folder / path.name)
     (torn.folder / path.name).write_text('{"cells": [')
     (out / "of_something_else.unfinished").mkdir()
+    unreadable = prepare(path, {"seed": 3}, out)
+    (unreadable.folder / "record.json").write_text("{")
     with FileLock(alive.folder / LOCK):
         closed = close_leftovers(out)
     assert {run.folder for run in closed} == {killed.finished, torn.finished}
-    assert alive.folder.exists() and (out / "of_something_else.unfinished").exists()
+    assert alive.folder.exists() and unreadable.folder.exists() and (out / "of_something_else.unfinished").exists()
     assert str(read_record(killed.finished).failure).startswith("Stopped in cell 1 (seed: int = 0")
     assert read_record(torn.finished).failure.cell is None
     for run in closed:

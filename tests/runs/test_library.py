@@ -59,9 +59,10 @@ def test_find_takes_name_number_and_path(make_notebook, tmp_path, monkeypatch):
 
 
 def test_a_file_that_is_no_notebook(tmp_path):
-    (tmp_path / "x.ipynb").write_text("{}")
-    with pytest.raises(ParameterError, match="Expected a Jupyter notebook at .*x.ipynb"):
-        describe(tmp_path / "x.ipynb")
+    for text in ("{}", '{"cells": [{"cell_type": "code"}]}', '{"cells": ["code"]}'):
+        (tmp_path / "x.ipynb").write_text(text)
+        with pytest.raises(ParameterError, match="Expected a Jupyter notebook at .*x.ipynb"):
+            describe(tmp_path / "x.ipynb")
 
 
 def test_a_path_to_nothing(tmp_path):

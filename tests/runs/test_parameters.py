@@ -1,4 +1,5 @@
 import pytest
+import yaml
 
 from skysense_nb.errors import ParameterError
 from skysense_nb.runs.parameters import check_parameters, declared, parse
@@ -51,7 +52,7 @@ def test_text_is_read_as_the_declared_type(make_notebook, text, value):
 
 
 @pytest.mark.parametrize(
-    "text", ["seed=three", "seed=1.5", "seed=true", "rate=high", "bands=B2", "flag=maybe", "seed=[1"]
+    "text", ["seed=three", "seed=2024-02-30", "seed=1.5", "seed=true", "rate=high", "bands=B2", "flag=maybe", "seed=[1"]
 )
 def test_text_of_another_type_is_refused(make_notebook, text):
     name, value = text.split("=")
@@ -88,12 +89,41 @@ def test_defaults_stay_where_nothing_is_given(make_notebook):
     }
 
 
+def test_a_whole_number_for_a_decimal_one_is_the_same_run(make_notebook):
+    notebook = make_notebook()
+    one, other = (check_parameters(notebook, {"rate": rate, "limit": rate}) for rate in (1, 1.0))
+    assert repr(one) == repr(other)
+
+
+@pytest.mark.parametrize(
+    ("annotation", "text"),
+    [
+        ("list", "[2024-01-01]"),
+        ("dict", "{1: 2, a: 3}"),
+        ("float", "inf"),
+        ("float", ".inf"),
+        ("float | None", "nan"),
+        ("list[float]", "[1.0, -.inf]"),
+    ],
+)
+def test_what_a_record_cannot_hold_is_refused(make_notebook, annotation, text):
+    notebook = make_notebook(parameters=f"when: {annotation} = None")
+    with pytest.raises(ParameterError, match="Expected when as texts, finite numbers, .*which a record cannot hold"):
+        parse(notebook, [f"when={text}"])
+    given = declared(notebook)["when"].as_declared(yaml.safe_load(text), strict=False)
+    with pytest.raises(ParameterError, match="which a record cannot hold"):
+        check_parameters(notebook, {"when": given})
+
+
 def test_yaml_file_and_command_line_where_the_latter_wins(make_notebook, tmp_path):
     (tmp_path / "p.yaml").write_text("seed: 1\nrate: 1e-4\nbands: [B8]\n")
     assert parse(make_notebook(), ["seed=2"], tmp_path / "p.yaml") == {"seed": 2, "rate": 0.0001, "bands": ["B8"]}
 
 
-@pytest.mark.parametrize(("content", "got"), [("- 1\n", "list"), ("", "NoneType"), ("a: [", "while parsing")])
+@pytest.mark.parametrize(
+    ("content", "got"),
+    [("- 1\n", "list"), ("", "NoneType"), ("a: [", "while parsing"), ("preset: 2024-02-30", "day .*")],
+)
 def test_a_yaml_file_that_is_no_mapping(make_notebook, tmp_path, content, got):
     (tmp_path / "p.yaml").write_text(content)
     with pytest.raises(ParameterError, match=f"p.yaml, got {got}"):

@@ -5,6 +5,7 @@ import re
 import stat
 
 import nbformat
+import psutil
 import pytest
 
 from skysense_nb.errors import EnvironmentProblem, ParameterError, RunError
@@ -53,7 +54,7 @@ def test_the_page_holds_its_pictures_and_asks_nobody_for_anything(make_notebook,
 
 
 def test_memory_is_the_kernels_own(make_notebook, tmp_path):
-    size = 400
+    size = 1200
     held = f"import time\nheld = bytearray({size} * 2**20)\nheld[::4096] = b'1' * len(held[::4096])\ntime.sleep(0.5)"
     small = run(make_notebook("1", name="small"), out=tmp_path / "out", timeout_s=120).record
     large = run(make_notebook(held, name="large"), out=tmp_path / "out", timeout_s=120).record
@@ -91,6 +92,54 @@ def test_the_limit_holds_for_the_whole_notebook(make_notebook, tmp_path):
     assert cells[record.failure.cell].metadata.papermill.status == "failed"
     assert cells[record.failure.cell].outputs[-1].ename == "TimeoutError"
     assert cells[-1].metadata.papermill.status == "pending"
+
+
+def test_many_short_cells_do_not_outlast_the_limit(make_notebook, tmp_path):
+    nap = "import time; time.sleep(0.9)"
+    with pytest.raises(FailedRun, match="longer than the limit of 2 s"):
+        run(make_notebook(*[nap] * 12), out=tmp_path / "out", timeout_s=2)
+    assert len(read_record(only_folder(tmp_path / "out")).cells) < 6
+
+
+@pytest.mark.parametrize("limit", [0, -1, float("inf"), float("nan")])
+def test_what_is_no_limit_starts_nothing(make_notebook, tmp_path, limit):
+    with pytest.raises(ParameterError, match="a limit in seconds above 0"):
+        run(make_notebook("1"), out=tmp_path / "out", timeout_s=limit)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_notebook_that_leaves_in_the_middle_has_failed(make_notebook, tmp_path):
+    with pytest.raises(FailedRun, match="SystemExit in cell 2 .import sys; sys.exit.0..: the cells behind it did not"):
+        run(make_notebook("import sys; sys.exit(0)", NUMBERS), out=tmp_path / "out", timeout_s=120)
+
+
+def test_leaving_in_the_last_cell_is_fine(make_notebook, tmp_path):
+    assert run(make_notebook(NUMBERS, "import sys; sys.exit(0)"), out=tmp_path / "out", timeout_s=120).record.metrics
+
+
+def test_what_a_killed_kernel_had_started_ends_with_it(make_notebook, tmp_path):
+    path = tmp_path / "child"
+    child = "import os, signal, subprocess\nchild = subprocess.Popen(['sleep', '300'])"
+    child += f"\nopen({str(path)!r}, 'w').write(str(child.pid))"
+    with pytest.raises(FailedRun, match="SIGKILL"):
+        run(make_notebook(child, "os.kill(os.getpid(), signal.SIGKILL)"), out=tmp_path / "out", timeout_s=120)
+    psutil.wait_procs([psutil.Process(int(path.read_text()))] if psutil.pid_exists(int(path.read_text())) else [], 5)
+    assert not psutil.pid_exists(int(path.read_text()))
+
+
+def test_a_kernel_that_dies_while_it_starts_leaves_a_record(make_notebook, tmp_path, monkeypatch):
+    startup = tmp_path / "ipython" / "profile_default" / "startup"
+    startup.mkdir(parents=True)
+    (startup / "00.py").write_text("import os; os._exit(3)")
+    monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
+    with pytest.raises(FailedRun, match="Kernel died before replying"):
+        run(make_notebook("1"), out=tmp_path / "out", timeout_s=120)
+    assert read_record(only_folder(tmp_path / "out")).failure.cell is None
+
+
+def test_braces_in_a_path_are_no_parameters(make_notebook, tmp_path):
+    done = run(make_notebook(NUMBERS), {"seed": 3}, tmp_path / "o{seed}{1}", timeout_s=120)
+    assert done.folder.parent.name == "o{seed}{1}" and done.record.metrics == {"twice": 6.0}
 
 
 def test_a_dead_kernel_is_a_failure_of_the_right_cell(make_notebook, tmp_path):

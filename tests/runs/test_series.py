@@ -1,5 +1,7 @@
 import json
 import os
+import subprocess
+import sys
 
 import nbformat
 import pytest
@@ -11,6 +13,8 @@ from skysense_nb.runs.series import Task, attempt, key, run_series
 
 NUMBERS = """from skysense_nb.runs import report
 import os
+import subprocess
+import sys
 report(twice=2 * seed, threads=int(os.environ["OMP_NUM_THREADS"]))"""
 
 
@@ -52,7 +56,7 @@ def test_no_failure_takes_another_run_along(make_notebook, tmp_path):
         "fine": [NUMBERS],
     }
     tasks = [Task(make_notebook(*cells, name=name)) for name, cells in sources.items()]
-    outcomes = run_series(tasks, tmp_path / "out", jobs=2, timeout_s=8)
+    outcomes = run_series(tasks, tmp_path / "out", jobs=2, timeout_s=15)
     by_memory = "was killed by SIGKILL, as the system does when memory runs out"
     told = {one.run.record.notebook: one.run.record.failure for one in outcomes}
     assert (told["exits"].cell, told["exits"].error) == (2, "DeadKernelError")
@@ -68,6 +72,24 @@ def test_no_failure_takes_another_run_along(make_notebook, tmp_path):
     assert states == ["completed", "completed", "completed", "failed"]
     assert by_memory in orphaned.page.read_text()
     assert list((tmp_path / "out").glob("*.unfinished")) == []
+
+
+def test_a_notebook_that_becomes_unreadable_takes_no_other_along(make_notebook, tmp_path):
+    second = make_notebook(NUMBERS, name="second")
+    first = make_notebook(f"open({str(second)!r}, 'w').close()", name="first")
+    third, out = make_notebook(NUMBERS, name="third"), tmp_path / "out"
+    with pytest.raises(ParameterError, match="second"):
+        run_series([Task(first), Task(second), Task(third)], out, timeout_s=60)
+    done = {read_record(path.parent).notebook for path in out.glob("*/record.json")}
+    assert done == {"first", "third"}
+
+
+def test_a_script_that_would_run_itself_is_told(make_notebook, tmp_path):
+    script = tmp_path / "script.py"
+    call = f"run_series([Task({str(make_notebook(NUMBERS))!r})], 'out', timeout_s=60)"
+    script.write_text(f"from skysense_nb.runs.series import Task, run_series\n{call}\n")
+    done = subprocess.run([sys.executable, script], cwd=tmp_path, capture_output=True, text=True)
+    assert 'Expected a script that begins runs under if __name__ == "__main__":' in done.stderr
 
 
 def test_a_lost_run_is_tried_as_often_as_its_carrier_says(make_notebook, tmp_path):

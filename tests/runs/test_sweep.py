@@ -1,10 +1,12 @@
 import json
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
 
 from skysense_nb.errors import ParameterError
-from skysense_nb.runs.sweep import Sweep, combinations, sweep
+from skysense_nb.runs.series import Outcome, Task
+from skysense_nb.runs.sweep import Sweep, combinations, sweep, tabulate
 from skysense_nb.runs.sweep_values import parse_lists, read_lists, read_sweep_file
 
 SCORE = "from skysense_nb.runs import report\nreport(score=len(preset) + 1 / (seed - 2))"
@@ -35,6 +37,38 @@ def test_means_are_over_the_seeds_only(tmp_path):
     assert Sweep([], ["bands"], table, tmp_path, None).summary().loc["miou"].tolist() == ["0.5", "0.7"]
 
 
+def outcome(parameters, **metrics) -> Outcome:
+    """A finished run as far as a table reads it."""
+    record = SimpleNamespace(status="ok", metrics=metrics, wall_s=1.5, peak_memory_mib={"kernel": 64.0})
+    return Outcome(Task("07", parameters), SimpleNamespace(record=record))
+
+
+def test_none_is_a_value_like_others(tmp_path):
+    runs = [outcome({"limit": limit, "seed": seed}, miou=0.5 + seed) for limit in (None, 2) for seed in (0, 1)]
+    table = tabulate(runs, ["limit", "seed"])
+    assert table["limit"].tolist() == ["None", "None", 2, 2]
+    summary = Sweep([], ["limit", "seed"], table, tmp_path, None).summary()
+    assert summary.loc["miou"].to_dict() == {"None": "1 ± 0.71", 2: "1 ± 0.71"}
+    table.to_csv(tmp_path / "sweep.csv")
+    read = pd.read_csv(tmp_path / "sweep.csv")[table.columns]  # pandas takes "None" for a missing value
+    assert Sweep([], ["limit", "seed"], read, tmp_path, None).summary().shape[1] == 2
+
+
+def test_a_number_named_like_another_column_keeps_both():
+    runs = [outcome({"rate": rate}, rate=rate / 2, status=3.0, wall_s=4.0, miou=0.5) for rate in (1.0, 2.0)]
+    (first, second) = tabulate(runs, ["rate"]).to_dict("records")
+    assert first == {
+        "rate": 1.0, "status": "ok", "reported_rate": 0.5, "reported_status": 3.0, "reported_wall_s": 4.0, "miou": 0.5,
+        "wall_s": 1.5, "kernel_mib": 64.0,
+    }  # fmt: skip
+    assert (second["rate"], second["reported_rate"]) == (2.0, 1.0)
+
+
+def test_values_get_the_declared_type(make_notebook):
+    tasks = combinations(make_notebook(), {"rate": [1, 2.0]}, {})
+    assert [repr(task.parameters["rate"]) for task in tasks] == ["1.0", "2.0"]
+
+
 @pytest.mark.parametrize(
     ("lists", "message"),
     [
@@ -60,6 +94,7 @@ def test_wrong_lists(make_notebook, lists, message):
         ("limit=none,2", {"limit": [None, 2]}),
         ("flag=true,false", {"flag": [True, False]}),
         ("bands=[B2],[B3, B4]", {"bands": [["B2"], ["B3", "B4"]]}),
+        ("preset=2024-02-30,b", {"preset": ["2024-02-30", "b"]}),
     ],
 )
 def test_values_as_people_write_them(make_notebook, text, values):
@@ -73,12 +108,19 @@ def test_values_as_people_write_them(make_notebook, text, values):
         ("seed=4..0", "Expected seed from low to high, got '4..0'. Write 0..4."),
         ("seed=x", "Expected seed as int, got 'x'"),
         ("bands=[B2", "Expected values as a,b,c"),
+        ("bands=[2024-02-30],[B2]", "Expected values as a,b,c"),
+        ("seed=2024-02-30,1", "Expected seed as int, got '2024-02-30'"),
     ],
 )
 def test_values_that_cannot_be(make_notebook, text, message):
     with pytest.raises(ParameterError) as caught:
         parse_lists(make_notebook(), [text])
     assert message in str(caught.value)
+
+
+def test_a_name_given_twice_is_refused(make_notebook):
+    with pytest.raises(ParameterError, match="Expected values of seed once, got them twice"):
+        parse_lists(make_notebook(), ["seed=0..2", "rate=1.0", "seed =5"])
 
 
 def test_a_file_says_the_same(make_notebook, tmp_path):

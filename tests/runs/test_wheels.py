@@ -61,3 +61,11 @@ def test_a_wheel_of_another_version_python_or_name_does_not_count(tmp_path):
 def test_everything_the_set_up_installs_is_wanted():
     names = {pin.name: str(pin.specifier) for pin in wanted_wheels("3.12")}
     assert names["uv"].startswith("==") and {"torch", "jupyterlab", "setuptools"} <= names.keys()
+
+
+def test_what_a_killed_call_left_is_removed(index, tmp_path):
+    left = tmp_path / "wheels/.tmpabc"
+    left.mkdir(parents=True)
+    wheel(left, "two_parts", "2.0")
+    collect_wheels([ONE], tmp_path / "wheels", "3.11", lambda line: None)
+    assert [path.name for path in (tmp_path / "wheels").iterdir()] == ["one-1.0-py3-none-any.whl"]

@@ -33,3 +33,14 @@ def test_names_lie_side_by_side_unjoined():
     assert means.get_xdata().tolist() == [0, 1] and means.get_linestyle() == "None"
     assert np.allclose(means.get_ydata(), [0.3, 1 / 3])
     assert "mIoU, mean: 0.3, 0.333" in describe(figure)
+
+
+def test_none_is_a_place_and_a_group_like_others():
+    runs = pd.DataFrame(
+        {"limit": [None, 2.0, None, 2.0], "flag": [True, True, None, None], "miou": [0.1, 0.2, 0.3, 0.4]}
+    )
+    ax = sweep_figure(runs, "limit", {"miou": "mIoU"}, ["flag"]).axes[0]
+    assert [label.get_text() for label in ax.get_xticklabels()] == ["None", "2.0"]
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["flag True", "flag None"]
+    assert [line.get_ydata().tolist() for line in ax.lines] == [[0.1, 0.2], [0.3, 0.4]]
+    assert sum(len(dots.get_offsets()) for dots in ax.collections) == len(runs)

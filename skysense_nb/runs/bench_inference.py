@@ -254,16 +254,10 @@ def compare(
     gflop: float,
     rounds: int,
 ) -> Comparison:
-    """Lets both forms take turns; the first turn warms up, counts memory and compares."""
+    """Lets both forms take turns; the first turn warms up and compares, the second one also counts memory."""
     device = next(plain.parameters()).device
     calls = {"plain": lambda: deepest(plain(inputs)), "fast": lambda: fast(inputs)}
-    outputs, peaks = {}, {}
-    for form, call in calls.items():
-        before = reset_peak(device)
-        outputs[form] = call()
-        synchronise(device)
-        peaks[form] = None if before is None else read_peak(device) - before
-        outputs[form] = outputs[form].float()
+    outputs, peaks = {form: call().float() for form, call in calls.items()}, {}
     off = (outputs["fast"] - outputs["plain"]).abs().max() / outputs["plain"].abs().max()
     cosine = torch.cosine_similarity(*(outputs[form].flatten().double() for form in ("fast", "plain")), dim=0)
     del outputs
@@ -271,7 +265,10 @@ def compare(
     product = large_product(device, PRECISIONS[precision])
     for _ in range(rounds):
         for form, call in (calls | {"product": product}).items():
+            before = None if form in peaks else reset_peak(device)
             seconds[form].append(timed(call, device))
+            if form not in peaks:
+                peaks[form] = None if before is None else read_peak(device) - before
     median = {form: statistics.median(times) for form, times in seconds.items()}
     rate = PRODUCT_GFLOP / min(seconds["product"])
     return Comparison(

@@ -17,21 +17,26 @@ from skysense_nb.models.fusion import FusionTransformer
 from skysense_nb.models.inference.linear import Maker
 from skysense_nb.models.inference.tokens import TokenBlock
 
+VECTORS_HELD = 11
+"""What the layers hold of one token at the most, in vectors of its width (counted); the result holds one per cell."""
+
 
 class FusionInference:
     """Some cells at a time through all layers, so that memory does not grow with the map."""
 
     def __init__(self, fusion: FusionTransformer, make: Maker, tokens_at_once: int | None = None) -> None:
         config = fusion.config
+        self.width, self.dtype, self.device = config.embed_dims, make.dtype, make.device
         self.project = make.linear(fusion.porj_linear)
         self.extra = make.tensor(fusion.cls_token) if config.with_cls_token else None
         self.first = config.with_cls_token and config.output_cls_token
         self.blocks = [TokenBlock(layer, make) for layer in fusion.layers]
         self.tokens_at_once = 2 * make.tokens_at_once(config.embed_dims, tokens_at_once)
 
-    def cells_at_once(self, dates: int) -> int:
-        """Cells of so many dates that go through the layers together."""
-        return max(1, self.tokens_at_once // (dates + 1))
+    def cells_at_once(self, cells: int, dates: int) -> int:
+        """How many of all cells go through the layers together: fewer where the result of all takes room, too."""
+        tokens = max(self.tokens_at_once // 2, self.tokens_at_once - cells // VECTORS_HELD)
+        return max(1, tokens // (dates + 1))
 
     @torch.no_grad()
     def __call__(self, tokens: Tensor, valid: Tensor | None = None) -> Tensor:
@@ -41,15 +46,18 @@ class FusionInference:
 
     def in_parts(self, tokens: Tensor, valid: Tensor | None) -> Tensor:
         """See `__call__`."""
-        some, fused = self.cells_at_once(tokens.shape[1]), None
+        count, dates = tokens.shape[:2]
+        some, fused = self.cells_at_once(count, dates), self.room(count, *(() if self.first else (dates,)))
         for first in range(0, len(tokens), some):
             allowed = None if valid is None else valid[first : first + some, None, None]
             if allowed is not None and self.extra is not None:
                 allowed = torch.cat((torch.ones_like(allowed[..., :1]), allowed), dim=-1)
-            out = self.read_out(self.project(tokens[first : first + some]), allowed)
-            fused = out.new_empty(len(tokens), *out.shape[1:]) if fused is None else fused
-            fused[first : first + some] = out
+            fused[first : first + some] = self.read_out(self.project(tokens[first : first + some]), allowed)
         return fused
+
+    def room(self, *sizes: int) -> Tensor:
+        """Where results go, taken before anything else, so that it does not lie amid what is freed again: … D."""
+        return torch.empty(*sizes, self.width, dtype=self.dtype, device=self.device)
 
     def read_out(self, x: Tensor, bias: Tensor | None = None) -> Tensor:
         """The fused vectors (n D) of projected tokens (n T D), or all tokens where the model reads these out."""
@@ -120,8 +128,9 @@ def fuse_maps(
     samples, side = len(next(iter(maps.values()))), max(heads[name].side for name in maps)
     device = next(iter(maps.values())).device
     blocks = cells_of_blocks(*grid, side, device)
-    fused = None
-    for which, cells in chunks(samples, blocks, fusion.cells_at_once(sum(part.shape[1] for part in maps.values()))):
+    fused = fusion.room(samples, grid[0] * grid[1])
+    dates = sum(part.shape[1] for part in maps.values())
+    for which, cells in chunks(samples, blocks, fusion.cells_at_once(samples * blocks.numel(), dates)):
         sample, block = which.div(len(blocks), rounding_mode="floor"), which % len(blocks)
         real, tokens = cells >= 0, []
         for name, part in maps.items():
@@ -133,8 +142,6 @@ def fuse_maps(
                 own = sample.repeat_interleave(side**2)[real]
                 tokens.append(heads[name](flat[own, :, :, cells[real]], None if told is None else told[own]))
         out = fusion.read_out(torch.cat(tokens, dim=1), bias)
-        if fused is None:
-            fused = out.new_empty(samples, grid[0] * grid[1], out.shape[-1])
         fused[sample.repeat_interleave(side**2)[real], cells[real]] = out
     return fused.transpose(1, 2).unflatten(2, grid)
 

@@ -7,12 +7,11 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-import dask
 import numpy as np
 import torch
 
 from skysense_nb.data.sample import collate, to_sample
-from skysense_nb.mapping.gdal_cache import small_gdal_cache
+from skysense_nb.mapping.frugality import frugal_reads
 from skysense_nb.mapping.imagery import READ_ERRORS, Imagery, seen
 from skysense_nb.mapping.products import Product, Sample
 from skysense_nb.mapping.tiles import Tile, Tiling
@@ -90,7 +89,7 @@ class Job:
     def read_tile(self, tile: Tile, model: MultiModalModel) -> tuple[Result, Sample | None]:
         """One tile; pixels are decoded in this thread, also where a Dask worker calls."""
         try:
-            with dask.config.set(scheduler="synchronous"), small_gdal_cache():
+            with frugal_reads():
                 scene = self.imagery.read(tile)
         except READ_ERRORS as error:
             return Result(tile, gap=f"{NOT_READ}: {' '.join(str(error).split())[:200]}"), None

@@ -21,7 +21,7 @@ from tqdm.auto import tqdm
 
 from skysense_nb.errors import ParameterError, RunError
 from skysense_nb.mapping.assembly import Mosaic
-from skysense_nb.mapping.gdal_cache import small_gdal_cache
+from skysense_nb.mapping.frugality import small_gdal_cache
 from skysense_nb.mapping.imagery import Imagery, scaled
 from skysense_nb.mapping.job import Job
 from skysense_nb.mapping.ledger import Ledger, room_in, side_begun_with, unread

@@ -24,6 +24,9 @@ from skysense_nb.mapping.products import Layer
 BLOCK_BYTES = 4 * 2**20
 """Of one block of averaged values: what assembling needs at a time."""
 
+SMALLEST_COG_BLOCK = 128
+"""GDAL takes no smaller ones."""
+
 
 def block_side(bands: int) -> int:
     """Edge of the blocks that are assembled and written at once, pixels.
@@ -71,7 +74,7 @@ class CogWriter:
         return folder / f"{layer.name}.tif"
 
     def __init__(self, folder: Path, layer: Layer, grid: GeoBox, attrs: dict[str, str], side: int) -> None:
-        self.layer, self.path = layer, self.place(folder, layer)
+        self.layer, self.path, self.side = layer, self.place(folder, layer), max(side, SMALLEST_COG_BLOCK)
         self.tiled = folder / f".{layer.name}.tiled.tif"
         self.file = rasterio.open(
             self.tiled, "w", driver="GTiff", tiled=True, blockxsize=side, blockysize=side, count=len(layer.bands),
@@ -90,8 +93,8 @@ class CogWriter:
         self.file.close()
         unfinished = self.path.with_name(f".{self.layer.name}.unfinished.tif")
         rasterio.shutil.copy(
-            self.tiled, unfinished, driver="COG", compress="deflate", bigtiff="if_safer",
-            overview_resampling=self.layer.resampling,
+            self.tiled, unfinished, driver="COG", blocksize=self.side, compress="deflate",
+            bigtiff="if_safer", overview_resampling=self.layer.resampling,
         )  # fmt: skip
         os.replace(unfinished, self.path)
         self.tiled.unlink()

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import nbformat
@@ -40,8 +41,10 @@ def place(make_notebook, tmp_path) -> Path:
 
 
 def start(place: Path, *arguments: str) -> subprocess.Popen:
-    command = [sys.executable, "-m", "skysense_nb", "run", *arguments]
-    return subprocess.Popen(command, cwd=place, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    """The command, which hears Ctrl-C even where these tests run in the background of a shell."""
+    options = {"cwd": place, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    hear = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    return subprocess.Popen([sys.executable, "-m", "skysense_nb", "run", *arguments], preexec_fn=hear, **options)
 
 
 def call(place: Path, *arguments: str) -> subprocess.CompletedProcess:

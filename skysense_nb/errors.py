@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
 
 class SkySenseError(Exception):
     """Base of the family: catch this to catch every foreseeable mistake."""
@@ -47,3 +51,32 @@ class RunError(SkySenseError):
 
 class EnvironmentProblem(SkySenseError):
     """The machine lacks something: a device, memory, a package, a writable folder."""
+
+
+@contextmanager
+def writable(folder: Path, family: type[SkySenseError]) -> Iterator[None]:
+    """Makes a folder for what the block writes there.
+
+    Raises:
+        SkySenseError: Of the family that is named: the folder cannot be made or written.
+
+    Example:
+        >>> with writable(Path("answers"), RunError):
+        ...     _ = Path("answers/one.txt").write_text("1")
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        yield
+    except OSError as error:
+        problem = "a file" if folder.is_file() else error.strerror or str(error)
+        raise family.of(f"a writable folder at {folder}", problem, "Choose another one, or make room.") from error
+
+
+def make_folder(folder: Path, family: type[SkySenseError]) -> None:
+    """Makes a folder if it is not there, for what is written later.
+
+    Raises:
+        SkySenseError: As `writable`.
+    """
+    with writable(folder, family):
+        pass

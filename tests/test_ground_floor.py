@@ -1,5 +1,6 @@
 """Floor 0: sensors, errors, device, precision, seeds."""
 
+import errno
 import random
 
 import numpy as np
@@ -7,7 +8,7 @@ import pytest
 import torch
 
 from skysense_nb import runtime
-from skysense_nb.errors import EnvironmentProblem, ParameterError, SceneError, SkySenseError
+from skysense_nb.errors import EnvironmentProblem, ParameterError, RunError, SceneError, SkySenseError, writable
 from skysense_nb.sensors import SENSORS
 
 
@@ -25,6 +26,21 @@ def test_errors_are_one_family_with_one_sentence():
     error = SceneError.of("three bands", "four", "Drop one.")
     assert isinstance(error, SkySenseError)
     assert str(error) == "Expected three bands, got four. Drop one."
+
+
+def test_what_cannot_be_written_is_said_in_one_sentence_of_the_family_asked_for(tmp_path):
+    with writable(tmp_path / "new" / "folder", RunError):
+        (tmp_path / "new" / "folder" / "file").write_text("kept")
+    for folder, got in ((tmp_path / "new/folder/file", "a file"), (tmp_path / "new/folder/file/x", "Not a directory")):
+        with pytest.raises(RunError) as error, writable(folder, RunError):
+            raise AssertionError("the block must not begin")
+        fix = "Choose another one, or make room."
+        assert str(error.value) == f"Expected a writable folder at {folder}, got {got}. {fix}"
+    full = OSError(errno.ENOSPC, "No space left on device")
+    with pytest.raises(SceneError, match="got No space left"), writable(tmp_path, SceneError):
+        raise full
+    with pytest.raises(ZeroDivisionError), writable(tmp_path, SceneError):
+        _ = 1 / 0
 
 
 def test_the_faster_products_are_as_exact_and_end_with_their_block():

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from skysense_nb.commands.application import AsJson, app, print_json
-from skysense_nb.errors import ParameterError
+from skysense_nb.errors import ParameterError, RunError, make_folder
 
 TINY = "skysense-tiny"
 KEEPABLE = ("inference", "training")
@@ -132,6 +132,8 @@ def bench_command(
         "readers": readers, "tasks": tasks, "mapping": mapping,
     }  # fmt: skip
     subject = chosen(flags, keep)
+    if keep is not None:
+        make_folder(keep, RunError)  # told now, not after minutes
     sizes = {"cells": cells, "s2_dates": s2_dates, "s1_dates": s1_dates}
     asked = Asked(preset, precision, sizes, tuple(part or ()), device, batch, recompute, compiled)
     rows = []

@@ -10,7 +10,7 @@ import xarray as xr
 import zarr
 
 from skysense_nb.data.scene import modalities
-from skysense_nb.errors import SceneError
+from skysense_nb.errors import SceneError, writable
 
 
 def save(scene: xr.DataTree, path: str | Path) -> Path:
@@ -31,16 +31,14 @@ def save(scene: xr.DataTree, path: str | Path) -> Path:
         )
     unfinished = path.with_name(f".{path.stem}.unfinished{path.suffix}")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        remove(unfinished)
-        if path.suffix == ".zarr":
-            scene.to_zarr(unfinished, mode="w", zarr_format=2, write_empty_chunks=True)
-        else:
-            scene.to_netcdf(unfinished, engine="h5netcdf")
-        remove(path)
-        os.replace(unfinished, path)
-    except OSError as error:
-        raise SceneError.of(f"a writable folder at {path.parent}", str(error), "Choose another place.") from error
+        with writable(path.parent, SceneError):
+            remove(unfinished)
+            if path.suffix == ".zarr":
+                scene.to_zarr(unfinished, mode="w", zarr_format=2, write_empty_chunks=True)
+            else:
+                scene.to_netcdf(unfinished, engine="h5netcdf")
+            remove(path)
+            os.replace(unfinished, path)
     except (TypeError, ValueError) as error:
         fix = "Keep texts, numbers and lists of them in attrs, and drop the rest."
         raise SceneError.of("a scene that a file can hold", str(error), fix) from error

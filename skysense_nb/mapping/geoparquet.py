@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import shapely
 
-from skysense_nb.errors import DatasetError
+from skysense_nb.errors import DatasetError, writable
 
 if TYPE_CHECKING:
     import pyarrow
@@ -30,14 +30,10 @@ def write_whole(path: str | Path, write: Callable[[Path], object]) -> Path:
         raise DatasetError.of("a name that ends in .parquet", repr(path.name), "Name it parcels.parquet, for example.")
     if path.exists():
         raise DatasetError.of(f"a new file at {path}", "one that exists", "Choose another name, or delete it.")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with TemporaryDirectory(dir=path.parent, prefix=f".{path.stem}-") as beside:
-            unfinished = Path(beside) / path.name
-            write(unfinished)
-            unfinished.rename(path)
-    except OSError as error:
-        raise DatasetError.of(f"room to write {path}", str(error), "Make room, or choose another place.") from error
+    with writable(path.parent, DatasetError), TemporaryDirectory(dir=path.parent, prefix=f".{path.stem}-") as beside:
+        unfinished = Path(beside) / path.name
+        write(unfinished)
+        unfinished.rename(path)
     return path
 
 

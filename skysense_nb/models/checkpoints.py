@@ -16,7 +16,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from skysense_nb.errors import CheckpointError, PresetError
+from skysense_nb.errors import CheckpointError, PresetError, writable
 from skysense_nb.models.family import Config, build, config_from_json, config_to_json
 from skysense_nb.models.first_use import LARGE, FirstUse
 from skysense_nb.models.matching import Receipt, match, short
@@ -266,10 +266,7 @@ def save(
     tensors = {key: value.detach().cpu().contiguous() for key, value in content.items()}
     if dtype is not None:
         tensors = {key: value.to(dtype) if value.is_floating_point() else value for key, value in tensors.items()}
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+    with writable(path.parent, CheckpointError):
         save_file(tensors, unfinished, metadata)
         os.replace(unfinished, path)
-    except OSError as error:
-        raise CheckpointError.of(f"a writable folder at {path.parent}", str(error), "Choose another place.") from error
     return path

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from copy import deepcopy
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
-from skysense_nb.layers import run_block
 from skysense_nb.layers.autocast import full_precision
 from skysense_nb.pretraining.assignment import sinkhorn
 from skysense_nb.pretraining.distributed import global_sum
@@ -98,9 +99,10 @@ class Contrast(nn.Module):
         weight, centre = weight.float(), self.centres[self.levels.index(level)].clone()
         if self.balanced:
             teacher = sinkhorn(self.teacher(teacher), self.teacher_temperature)  # n K
-        recompute = len(student) > self.rows_at_once
+        recompute = len(student) > self.rows_at_once and torch.is_grad_enabled()
+        compare = partial(checkpoint, self.compare, use_reentrant=False) if recompute else self.compare
         chunks = zip(*(rows.split(self.rows_at_once) for rows in (student, teacher, weight)), strict=True)
-        sums = [run_block(self.compare, *chunk, centre, recompute=recompute) for chunk in chunks]
+        sums = [compare(*chunk, centre) for chunk in chunks]
         cross_entropy, entropy, target, logits = (torch.stack(parts).sum(0) for parts in zip(*sums, strict=True))
         total = weight.sum()
         if self.training and not self.balanced:

@@ -160,10 +160,13 @@ def read_recipe(path: str | Path, **changes: Any) -> Recipe:
     path = shipped if shipped.is_file() else path
     try:
         values = yaml.safe_load(Path(path).read_text()) or {}
-    except FileNotFoundError as error:
-        raise ParameterError.of(f"a recipe at {path}", "no such file", "Check the path.") from error
+    except (OSError, UnicodeDecodeError) as error:
+        problem = getattr(error, "strerror", None) or "no text"
+        raise ParameterError.of(f"a recipe at {path}", problem.lower(), "Check the path.") from error
     except yaml.YAMLError as error:
         raise ParameterError.of(f"YAML in {path}", str(error).splitlines()[0], "Check its indentation.") from error
+    if not isinstance(values, dict):
+        raise ParameterError.of(f"names with values in {path}", type(values).__name__, "Write lines like steps: 10.")
     return make_recipe({**values, **changes})
 
 

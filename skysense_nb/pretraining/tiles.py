@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 from tqdm.auto import tqdm
 
-from skysense_nb.errors import SampleError
+from skysense_nb.errors import RunError, SampleError, make_folder
 from skysense_nb.pretraining.crops import CELL_LABELS
 from skysense_nb.pretraining.disturbances import statistics
 from skysense_nb.pretraining.places import SyntheticPlaces, sample_of
@@ -53,6 +53,7 @@ def write_tiles(
 
     Raises:
         SampleError: The folder holds tiles of other places, or places smaller than a tile.
+        RunError: The folder cannot be made.
 
     Example:
         >>> folder = write_tiles("tiles", SyntheticPlaces(cells=4, s2_dates=1, s1_dates=1), count=1, cells=2)
@@ -64,7 +65,7 @@ def write_tiles(
     across = places.cells // side
     if not across:
         raise SampleError.of(f"places of at least {side} cells", str(places.cells), "Use larger places.")
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder, RunError)
     for path in sorted(folder.glob("*.safetensors"))[:1]:
         with safe_open(path, "pt") as file:
             if (found := (file.metadata() or {}).get("origin")) != origin["origin"]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import math
 import os
 import signal
 import subprocess
@@ -27,6 +28,9 @@ ENGINE = "skysense"
 POLL_S = 0.05
 OUTPUT_S = 120
 """How long the outputs of a cell that has ended may still take to come: tens of thousands of lines do."""
+
+STARTS = 3
+"""How often a kernel is started that dies before the first cell, as where another program takes its port meanwhile."""
 
 
 @dataclass
@@ -52,8 +56,8 @@ class Watch:
     cell_began: float = 0.0
 
     def left_s(self, cell: Any = None) -> int:
-        """Whole seconds until the limit, at least one, because zero means no limit to the client."""
-        return max(1, round(self.timeout_s - (time.monotonic() - self.began)))
+        """Seconds until the limit, rounded up; at least one, because zero means no limit to the client."""
+        return max(1, math.ceil(self.timeout_s - (time.monotonic() - self.began)))
 
     @property
     def is_over(self) -> bool:
@@ -140,20 +144,25 @@ class WatchedEngine(Engine):
         cls, nb_man: Any, kernel_name: str, *, watch: Watch, folder: Path, **ignored: Any
     ) -> None:
         """Executes the notebook with `folder` as its working directory; the client's exceptions pass through."""
-        client = PapermillNotebookClient(
-            nb_man,
-            kernel_name=kernel_name,
-            extra_arguments=["--log-level=CRITICAL"],  # it warns of its own loopback socket on every start
-            timeout_func=watch.left_s,
-            iopub_timeout=OUTPUT_S,
-            on_cell_execute=watch.on_execute,
-            on_cell_executed=watch.on_executed,
-        )
-        with watch.memory(client):
-            try:
-                client.execute(env=kernel_environment(), cwd=str(folder))
-            finally:
-                watch.end_children()
+        for left in reversed(range(STARTS)):
+            client = PapermillNotebookClient(
+                nb_man,
+                kernel_name=kernel_name,
+                extra_arguments=["--log-level=CRITICAL"],  # it warns of its own loopback socket on every start
+                timeout_func=watch.left_s,
+                iopub_timeout=OUTPUT_S,
+                on_cell_execute=watch.on_execute,
+                on_cell_executed=watch.on_executed,
+            )
+            with watch.memory(client):
+                try:
+                    client.execute(env=kernel_environment(), cwd=str(folder))
+                    return
+                except RuntimeError:
+                    if watch.cell is not None or not left:
+                        raise
+                finally:
+                    watch.end_children()
 
 
 logging.getLogger("papermill").setLevel(logging.ERROR)  # it warns of parameters whose annotation it cannot read

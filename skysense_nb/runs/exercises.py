@@ -19,7 +19,7 @@ import nbformat
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell
 
-from skysense_nb.errors import ParameterError
+from skysense_nb.errors import ParameterError, writable
 from skysense_nb.runs.library import find_notebook, list_notebooks, read_cells
 from skysense_nb.runs.self_check import Solution, pack
 
@@ -89,14 +89,9 @@ def write_beside(notebook: NotebookNode, path: Path) -> None:
         ParameterError: The folder cannot be made or written.
     """
     unfinished = path.with_suffix(".unfinished")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+    with writable(path.parent, ParameterError):
         nbformat.write(notebook, unfinished)
         os.replace(unfinished, path)
-    except OSError as error:
-        raise ParameterError.of(
-            f"a writable folder at {path.parent}", error.strerror or str(error), "Choose another."
-        ) from error
 
 
 def exercise_copy(source: Path, solved: bool = False) -> NotebookNode:

@@ -14,7 +14,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from skysense_nb.errors import ParameterError, RunError
+from skysense_nb.errors import ParameterError, RunError, writable
 from skysense_nb.runs.library import find_notebook, source_checksum
 from skysense_nb.runs.parameters import check_parameters
 from skysense_nb.runs.record import Failure, Record, git_state, package_versions
@@ -100,10 +100,8 @@ def make_folder(out: Path, name: str) -> Path:
         RunError: It cannot be made.
     """
     folder = out / f"{name}-{datetime.now():%Y%m%d-%H%M%S}-{secrets.token_hex(2)}{UNFINISHED}"
-    try:
-        folder.mkdir(parents=True)
-    except OSError as error:
-        raise RunError.of(f"a writable folder at {out}", error.strerror or str(error), "Choose another one.") from error
+    with writable(out, RunError):
+        folder.mkdir()
     return folder
 
 

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock, Timeout
 
-from skysense_nb.errors import ParameterError, RunError, SkySenseError
+from skysense_nb.errors import ParameterError, RunError, SkySenseError, writable
 from skysense_nb.runs.leftovers import close, close_leftovers
 from skysense_nb.runs.library import find_notebook, source_checksum
 from skysense_nb.runs.parameters import check_parameters
@@ -149,14 +149,12 @@ def alone(out: Path) -> Iterator[Path]:
         RunError: It cannot be written, or another series is under way.
     """
     lock = FileLock(out / ".series.lock", timeout=0)
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        lock.acquire()
-    except Timeout as error:
-        fix = "Wait for it, or choose another folder."
-        raise RunError.of(f"one series in {out}", "another one that is under way", fix) from error
-    except OSError as error:
-        raise RunError.of(f"a writable folder at {out}", error.strerror or str(error), "Choose another one.") from error
+    with writable(out, RunError):
+        try:
+            lock.acquire()
+        except Timeout as error:
+            fix = "Wait for it, or choose another folder."
+            raise RunError.of(f"one series in {out}", "another one that is under way", fix) from error
     try:
         yield out
     finally:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from pydantic import ValidationError, field_validator
 
-from skysense_nb.errors import RunError
+from skysense_nb.errors import RunError, writable
 from skysense_nb.runs.bench_inference import Comparison
 from skysense_nb.runs.bench_step import DATES, PIXELS, STUDIED, Step
 from skysense_nb.runs.library import CHECKOUT
@@ -106,7 +106,7 @@ def keep(preset: str, measured: Iterable[Comparison | Step], folder: str | Path,
         device: Where it was measured.
 
     Raises:
-        RunError: Today's record is there, but broken.
+        RunError: Today's record is there, but broken, or cannot be written.
 
     Example:
         >>> keep("skysense-tiny", bench_inference(), "speed", choose_device())    # doctest: +SKIP
@@ -125,11 +125,11 @@ def keep(preset: str, measured: Iterable[Comparison | Step], folder: str | Path,
     known = read_speed_record(path).rows if path.exists() else []
     new = [SpeedRow(**as_row(preset, one), **under) for one in measured]
     rows = {row.what: row for row in (*known, *new)}
-    path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_suffix(f".{os.getpid()}.new")
     whole = record.model_copy(update={"rows": list(rows.values())})
-    beside.write_text(whole.model_dump_json(indent=1) + "\n", encoding="utf-8")
-    os.replace(beside, path)
+    with writable(path.parent, RunError):
+        beside.write_text(whole.model_dump_json(indent=1) + "\n", encoding="utf-8")
+        os.replace(beside, path)
     return path
 
 

@@ -14,7 +14,7 @@ from rasterio.features import shapes
 from scipy import ndimage
 from shapely.geometry import shape
 
-from skysense_nb.errors import DatasetError, SceneError
+from skysense_nb.errors import DatasetError, SceneError, writable
 
 if TYPE_CHECKING:
     import geopandas
@@ -110,15 +110,14 @@ def save_polygons(polygons: geopandas.GeoDataFrame, path: str | Path) -> Path:
     """Writes polygons as a GeoPackage, whole or not at all.
 
     Raises:
-        DatasetError: The file exists, or its name does not end in .gpkg.
+        DatasetError: The file exists or cannot be written, or its name does not end in .gpkg.
     """
     path = Path(path)
     if path.suffix != ".gpkg":
         raise DatasetError.of("a name that ends in .gpkg", repr(path.name), "Name it change.gpkg, for example.")
     if path.exists():
         raise DatasetError.of(f"a new file at {path}", "one that exists", "Choose another name, or delete it.")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(dir=path.parent, prefix=f".{path.stem}-") as beside:
+    with writable(path.parent, DatasetError), TemporaryDirectory(dir=path.parent, prefix=f".{path.stem}-") as beside:
         whole = Path(beside) / path.name
         polygons.to_file(whole, layer=path.stem, driver="GPKG", engine="pyogrio", geometry_type="Polygon")
         whole.rename(path)

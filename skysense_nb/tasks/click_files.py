@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import xarray as xr
 
-from skysense_nb.errors import DatasetError
+from skysense_nb.errors import DatasetError, writable
 from skysense_nb.tasks.few_clicks import Click
 
 NOTHING = 255
@@ -130,19 +130,16 @@ def save_map(
     if folder.exists():
         raise DatasetError.of(f"a new folder at {folder}", "one that exists", "Choose another, or delete it.")
     best = np.where(np.isfinite(probabilities).all(0), np.nan_to_num(probabilities).argmax(0), NOTHING).astype("uint8")
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as beside:
-            whole = Path(beside) / "map"
-            whole.mkdir()
-            write_clicks(whole / "clicks.gpkg", clicks, classes, like)
-            table = {number: (*np.round(255 * rgb).astype(int).tolist(), 255) for number, rgb in enumerate(colours)}
-            tags = {f"class_{number}": name for number, name in enumerate(classes)}
-            write_raster(whole / "classes.tif", best, like, NOTHING, tags, table)
-            write_raster(whole / "confidence.tif", probabilities.max(0).astype("float32"), like, np.nan, {})
-            whole.rename(folder)
-    except OSError as error:
-        raise DatasetError.of(f"a folder that can be written at {folder}", str(error), "Choose another.") from error
+    parent = folder.parent
+    with writable(parent, DatasetError), TemporaryDirectory(dir=parent, prefix=f".{folder.name}-") as beside:
+        whole = Path(beside) / "map"
+        whole.mkdir()
+        write_clicks(whole / "clicks.gpkg", clicks, classes, like)
+        table = {number: (*np.round(255 * rgb).astype(int).tolist(), 255) for number, rgb in enumerate(colours)}
+        tags = {f"class_{number}": name for number, name in enumerate(classes)}
+        write_raster(whole / "classes.tif", best, like, NOTHING, tags, table)
+        write_raster(whole / "confidence.tif", probabilities.max(0).astype("float32"), like, np.nan, {})
+        whole.rename(folder)
     return sorted(folder.iterdir())
 
 

@@ -15,7 +15,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from skysense_nb.data.benchmarks.samples import TARGETS
-from skysense_nb.errors import CheckpointError
+from skysense_nb.errors import CheckpointError, writable
 from skysense_nb.models.digest import weights_digest
 from skysense_nb.models.features import Features
 from skysense_nb.models.multimodal import MultiModalModel
@@ -60,7 +60,11 @@ def settings(layer: object) -> tuple[str, list[tuple[str, Any]]]:
 
 
 def write_item(path: Path, item: Frozen) -> None:
-    """One file, whole or not there."""
+    """One file, whole or not there.
+
+    Raises:
+        CheckpointError: It cannot be written.
+    """
     features = item["features"]
     tensors = {f"truth/{name}": item[name].contiguous() for name in TARGETS if name in item}
     for name in ("fused", "pooled", "valid", "context"):
@@ -69,10 +73,10 @@ def write_item(path: Path, item: Frozen) -> None:
     for name, maps in features.maps.items():
         tensors |= {f"maps/{name}/{level}": one.contiguous() for level, one in enumerate(maps)}
     told = {"id": item["id"], "size": json.dumps(item["size"]), "token_dates": json.dumps(features.token_dates)}
-    path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_suffix(".part")
-    save_file(tensors, beside, told)
-    os.replace(beside, path)
+    with writable(path.parent, CheckpointError):
+        save_file(tensors, beside, told)
+        os.replace(beside, path)
 
 
 def read_item(path: Path) -> Frozen:

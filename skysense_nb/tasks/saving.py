@@ -16,7 +16,7 @@ import rasterio
 from affine import Affine
 from rasterio.errors import NotGeoreferencedWarning
 
-from skysense_nb.errors import DatasetError
+from skysense_nb.errors import DatasetError, writable
 from skysense_nb.tasks.heads.head import Batch, Prediction
 
 NOTHING = 255
@@ -42,7 +42,7 @@ def save_predictions(
         The files.
 
     Raises:
-        DatasetError: The folder exists.
+        DatasetError: The folder exists, or cannot be made.
 
     Example:
         >>> save_predictions(predictions(model, head, test), head.classes, "answers")      # doctest: +SKIP
@@ -51,10 +51,11 @@ def save_predictions(
     folder = Path(folder)
     if folder.exists():
         raise DatasetError.of(f"a new folder at {folder}", "one that exists", "Choose another, or delete it.")
-    folder.parent.mkdir(parents=True, exist_ok=True)
+    with writable(folder.parent, DatasetError):
+        inside = TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-")
     labels: list[list[Any]] = []
     boxes: list[dict[str, Any]] = []
-    with TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as beside:
+    with inside as beside:
         whole = Path(beside) / "predictions"
         whole.mkdir()
         for prediction, batch in predicted:

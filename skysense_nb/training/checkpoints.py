@@ -13,7 +13,7 @@ import torch
 from lightning import Callback, LightningModule, Trainer
 from lightning.pytorch.plugins.io import CheckpointIO
 
-from skysense_nb.errors import CheckpointError, RunError
+from skysense_nb.errors import CheckpointError, RunError, writable
 
 COLUMNS = ("step", "seconds", "name", "value")
 
@@ -84,14 +84,17 @@ class History(Callback):
         self.path = path
 
     def on_train_start(self, trainer: Trainer, module: LightningModule) -> None:
-        """Keeps the rows up to the step the run goes on from."""
+        """Keeps the rows up to the step the run goes on from.
+
+        Raises:
+            RunError: The folder cannot be made or written.
+        """
         self.started = time.monotonic()
         if not trainer.is_global_zero:
             return
         kept = [row for row in read_rows(self.path) if int(row["step"]) <= trainer.global_step]
         self.before = max((float(row["seconds"]) for row in kept), default=0.0)
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        with self.path.open("w", newline="") as file:
+        with writable(self.path.parent, RunError), self.path.open("w", newline="") as file:
             writer = csv.DictWriter(file, COLUMNS)
             writer.writeheader()
             writer.writerows(kept)

@@ -101,6 +101,13 @@ def test_rows_in_parts_give_the_same_loss_gradient_and_centre():
     assert torch.allclose(whole.last["pixel"].mean, parts.last["pixel"].mean, atol=1e-6)
 
 
+def test_parts_may_have_fewer_rows_than_there_are_prototypes_on_any_device():
+    contrast, (student, teacher) = make_contrast(rows_at_once=4).to("meta"), rows(10)
+    assert PROTOTYPES > 4
+    loss = contrast(student.to("meta"), teacher.to("meta"), "pixel")
+    assert loss.shape == () and loss.requires_grad and contrast.last["pixel"].mean.shape == (PROTOTYPES,)
+
+
 def test_the_order_of_rows_does_not_matter():
     contrast, (student, teacher) = make_contrast().eval(), rows()
     order = torch.tensor([3, 1, 5, 0, 2, 4])

@@ -31,6 +31,7 @@ def test_a_file_gives_values_and_changes_win(tmp_path):
         ("views: {crop: 3}", "got views.crop: Unexpected keyword argument"),
         ("terms: {pixel: much}", "got terms.pixel: Input should be a valid number"),
         ("steps: [", "Expected YAML in"),
+        ("- steps: 3", "Expected names with values in"),
     ],
 )
 def test_a_wrong_file_is_named(tmp_path, text, message):
@@ -43,6 +44,11 @@ def test_a_wrong_file_is_named(tmp_path, text, message):
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(ParameterError, match="got no such file"):
         read_recipe(tmp_path / "none.yaml")
+    with pytest.raises(ParameterError, match="got is a directory"):
+        read_recipe(tmp_path)
+    (tmp_path / "picture.png").write_bytes(b"\x89PNG")
+    with pytest.raises(ParameterError, match="got no text"):
+        read_recipe(tmp_path / "picture.png")
 
 
 @pytest.mark.parametrize(

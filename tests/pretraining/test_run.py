@@ -116,6 +116,13 @@ def test_a_full_disk_leaves_the_checkpoint_before(tmp_path, monkeypatch):
     assert [file.name for file in tmp_path.iterdir()] == ["last.ckpt"]
 
 
+def test_a_folder_that_cannot_be_is_named_before_the_first_step(recipe, tmp_path):
+    (tmp_path / "file").write_text("kept")
+    with pytest.raises(RunError, match="Expected a writable folder at .*file, got a file"):
+        pretrain(recipe, tmp_path / "file", accelerator="cpu", progress=False)
+    assert (tmp_path / "file").read_text() == "kept"
+
+
 def test_a_damaged_checkpoint_is_named(recipe, tmp_path):
     (tmp_path / "last.ckpt").write_bytes(b"nothing of the kind")
     with pytest.raises(CheckpointError, match="Expected a whole checkpoint at .*last.ckpt.*Delete it to begin anew"):

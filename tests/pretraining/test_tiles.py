@@ -12,7 +12,7 @@ from torch.utils.data import DataLoader
 from skysense_nb import data
 from skysense_nb.data.scene import DIMS
 from skysense_nb.data.synthetic import World
-from skysense_nb.errors import SampleError
+from skysense_nb.errors import RunError, SampleError
 from skysense_nb.pretraining.disturbances import statistics
 from skysense_nb.pretraining.places import SyntheticPlaces
 from skysense_nb.pretraining.tiles import SceneFolder, StoredPlaces, collate_tiles, write_tiles
@@ -83,6 +83,12 @@ def test_a_place_cut_into_tiles_is_the_place(tmp_path):
     north_west, south_east = tiles[0]["lonlat"][0], tiles[3]["lonlat"][0]
     assert (south_east[0] > north_west[0]).item()
     assert (south_east[1] < north_west[1]).item()
+
+
+def test_a_file_is_no_folder_for_tiles(tmp_path):
+    (tmp_path / "file").write_text("kept")
+    with pytest.raises(RunError, match="Expected a writable folder at .*file, got a file"):
+        write_tiles(tmp_path / "file", SyntheticPlaces(cells=4), 1)
 
 
 def test_an_empty_folder_and_a_damaged_tile_are_named(tmp_path):

@@ -8,7 +8,7 @@ import torch
 from typer.testing import CliRunner
 
 from skysense_nb.__main__ import app
-from skysense_nb.errors import ParameterError, SkySenseError
+from skysense_nb.errors import ParameterError, RunError, SkySenseError
 from skysense_nb.layers import FeedForward
 from skysense_nb.models import preset
 from skysense_nb.runs import bench_inference as bench
@@ -120,3 +120,6 @@ def test_the_command_measures_one_thing_and_keeps_what_has_a_record(tmp_path):
     for done, words in ((two, "got inference, mapping"), (kept, "--keep with --inference or --training, got readers")):
         assert isinstance(done.exception, ParameterError) and words in str(done.exception)
     assert list(tmp_path.iterdir()) == []
+    (tmp_path / "file").write_text("kept")
+    done = run("--inference", "--keep", str(tmp_path / "file"))
+    assert isinstance(done.exception, RunError) and "got a file" in str(done.exception) and done.stdout == ""

@@ -9,6 +9,7 @@ import psutil
 import pytest
 
 from skysense_nb.errors import EnvironmentProblem, ParameterError, RunError
+from skysense_nb.runs import engine
 from skysense_nb.runs.record import read_record
 from skysense_nb.runs.runner import FailedRun, run
 
@@ -173,7 +174,7 @@ def test_an_output_folder_that_cannot_be(make_notebook, tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(RunError) as caught:
         run(make_notebook(), out=tmp_path / "file")
-    assert str(caught.value).startswith(f"Expected a writable folder at {tmp_path / 'file'}, got Not a directory")
+    assert str(caught.value).startswith(f"Expected a writable folder at {tmp_path / 'file'}, got a file.")
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root writes everywhere")
@@ -193,3 +194,29 @@ def test_a_record_that_is_none(tmp_path):
     (tmp_path / "record.json").write_text(json.dumps({"notebook": "x"}))
     with pytest.raises(RunError, match="Expected the record of a run at .*record.json"):
         read_record(tmp_path)
+
+
+def test_a_kernel_that_dies_before_the_first_cell_is_started_again(make_notebook, tmp_path, monkeypatch):
+    begin, tries, deaths = engine.PapermillNotebookClient.execute, [], 2
+
+    def execute(client, **options):
+        tries.append(client)
+        if len(tries) <= deaths:
+            raise RuntimeError("Kernel died before replying to kernel_info")
+        begin(client, **options)
+
+    monkeypatch.setattr(engine.PapermillNotebookClient, "execute", execute)
+    done = run(make_notebook("print('here')"), out=tmp_path / "out", timeout_s=120)
+    assert (done.record.status, len(tries)) == ("ok", 3)
+    deaths = 9
+    with pytest.raises(FailedRun, match="RuntimeError before the first cell: Kernel died before replying"):
+        run(make_notebook("print('here')"), out=tmp_path / "out", timeout_s=120)
+    assert len(tries) == 3 + engine.STARTS
+
+
+def test_the_time_that_is_left_is_never_rounded_down():
+    watch = engine.Watch(timeout_s=12.0)
+    watch.began -= 0.6
+    assert watch.left_s() == 12 and not watch.is_over
+    watch.began -= 20
+    assert watch.left_s() == 1 and watch.is_over

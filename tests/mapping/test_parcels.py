@@ -159,7 +159,7 @@ def test_a_table_that_cannot_be_written_leaves_nothing(kept, tmp_path, monkeypat
         raise OSError("No space left on device")
 
     monkeypatch.setattr("skysense_nb.mapping.store.write_cells", full)
-    with pytest.raises(DatasetError, match="No space left on device. Make room"):
+    with pytest.raises(DatasetError, match="No space left on device. Choose another one, or make room"):
         kept.to_geoparquet(tmp_path / "out" / "cells.parquet")
     assert list((tmp_path / "out").iterdir()) == []
     assert geoparquet.write_cells is not full

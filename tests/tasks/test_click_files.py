@@ -97,7 +97,7 @@ def test_nothing_is_overwritten_and_nothing_is_half_written(tmp_path, grid, beli
     with pytest.raises(DatasetError, match="clicks to write, got none"):
         save_map(tmp_path / "other", [], belief, NAMES, COLOURS, grid)
     (tmp_path / "file").write_text("")
-    with pytest.raises(DatasetError, match="a folder that can be written"):
+    with pytest.raises(DatasetError, match="a writable folder at .*file, got a file"):
         save_map(tmp_path / "file" / "map", CLICKS, belief, NAMES, COLOURS, grid)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "map"]
 

@@ -83,7 +83,7 @@ def test_a_failed_notebook_exits_1_and_says_where(series):
         (["run", "01", "-p", "seed=x"], "Expected seed as int, got 'x' (str). Its default is 0."),
         (["run", "01", "-f", "none.yaml"], "Expected a YAML file at none.yaml, got [Errno 2]"),
         (["doctor", "nothing.zarr"], "nothing.zarr"),
-        (["plan", "none.yaml"], "Expected a recipe at none.yaml, got no such file."),
+        (["plan", "none.yaml"], "Expected a recipe at none.yaml, got no such file or directory."),
         (["plan", "--machine", "abacus"], "Expected a machine among h200, a100, here, got 'abacus'."),
     ],
 )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 from typing import Any
 
 import torch
@@ -74,9 +76,23 @@ def attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> Tensor:
         q, k, v: Queries, keys, values.
         mask: Broadcast to B heads N N: bool, False where nobody may read; or numbers to add to the logits.
     """
+    most = rows_of_a_kernel(*q.shape[1:])
+    if len(q) > most:
+        masks = [mask] if mask is None or mask.dim() < 4 or len(mask) == 1 else mask.split(most)
+        rows = zip(q.split(most), k.split(most), v.split(most), itertools.cycle(masks), strict=False)
+        return torch.cat([attend(*some) for some in rows])
     if q.device.type == "cpu" and q.dtype == torch.bfloat16:  # PyTorch's own kernel takes twice as long there
         return RecomputedAttention.apply(q, k, v, mask)
     return F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
+
+
+def rows_of_a_kernel(heads: int, queries: int, width: int) -> int:
+    """How many sets of tokens CUDA's kernels take at a time: they have a grid's length, and 32-bit indices.
+
+    Source: pytorch/pytorch#146704 (a batch beyond 65,535 is refused); PriorLabs/TabPFN#1184 (flash attention's
+    gradient reads the wrong memory beyond 2³¹ numbers, of queries in blocks of 128 and heads of at least 32).
+    """
+    return max(1, min(65_535, 2**31 // (heads * math.ceil(queries / 128) * 128 * max(width, 32))))
 
 
 class RecomputedAttention(torch.autograd.Function):

@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 
 from skysense_nb.layers import Attention
-from skysense_nb.layers.attention import RecomputedAttention, attend
+from skysense_nb.layers.attention import RecomputedAttention, attend, rows_of_a_kernel
 
 
 def test_equals_torch_multihead_attention():
@@ -49,3 +49,33 @@ def test_bfloat16_on_a_cpu_keeps_nothing_of_the_size_of_all_pairs():
         q = torch.randn(1, 2, 64, 8, dtype=torch.bfloat16, requires_grad=True)
         attend(q, q, q, None)
     assert kept and max(kept) == q.numel()
+
+
+@pytest.mark.parametrize("mask", [None, "of each row", "of all rows"])
+def test_more_rows_than_a_kernel_takes_are_read_in_parts(mask):
+    """A formula written out, its gradient as well; row 65,535 is the first that a CUDA grid does not reach."""
+    torch.manual_seed(0)
+    q, k, v = (torch.randn(65_540, 1, 2, 4, requires_grad=True) for _ in range(3))
+    shape = {"of each row": (65_540, 1, 1, 2), "of all rows": (1, 1, 1, 2)}.get(mask)
+    added = None if mask is None else torch.randn(shape)
+    logits = torch.einsum("bhqd,bhkd->bhqk", q, k) / 2 + (0 if added is None else added)
+    expected = torch.einsum("bhqk,bhkd->bhqd", logits.exp() / logits.exp().sum(-1, keepdim=True), v)
+    out, weight = attend(q, k, v, added), torch.randn_like(q)
+    assert torch.allclose(out, expected, atol=1e-5)
+    for one, other in zip(*(torch.autograd.grad(x, (q, k, v), weight) for x in (out, expected)), strict=True):
+        assert torch.allclose(one, other, atol=1e-4)
+
+
+def test_no_kernel_gets_more_than_it_can_count(monkeypatch):
+    """The fusion of the published SkySense over the cells of four maps of 2,048 px, and a ViT over long sequences."""
+    seen = []
+    monkeypatch.setattr(F, "scaled_dot_product_attention", lambda q, k, v, attn_mask: seen.append(q.shape) or q)
+    for shape in ((4 * 64**2, 32, 11, 32), (5 * 64**2, 32, 11, 32), (70_000, 2, 8, 32), (3, 64, 200_000, 128)):
+        seen.clear()
+        q = torch.empty(shape, device="meta")
+        assert attend(q, q, q, None).shape == shape
+        assert sum(rows for rows, *_ in seen) == shape[0]
+        for rows, heads, queries, width in seen:
+            assert rows <= 65_535
+            assert rows == 1 or rows * heads * (queries + -queries % 128) * max(width, 32) <= 2**31
+    assert rows_of_a_kernel(32, 11, 32) == 4 * 64**2

@@ -239,7 +239,8 @@ class MultiModalModel(nn.Module, ABC):
 
         Raises:
             EnvironmentProblem: The device is not there.
-            ParameterError: No such kind, a `tokens_at_once` below 1, or graphs without a CUDA device.
+            ParameterError: No such kind, a `tokens_at_once` below 1, graphs without a CUDA device, or a model that is
+                not as it was built: a subclass, parts of other libraries, hooks inside.
 
         Example:
             >>> from skysense_nb.models import load
@@ -256,7 +257,7 @@ class MultiModalModel(nn.Module, ABC):
 
 def kept_form(model: MultiModalModel) -> InferenceModel | MultiModalModel:
     """The inference form of a model where it is and in its dtype, kept until its weights change; where there is none
-    (another kind of model, patches of two sizes) the model."""
+    (another kind of model, patches of two sizes, strange parts or hooks inside) the model."""
     from skysense_nb.models.inference.making import kept
 
     return kept(model)

@@ -42,9 +42,8 @@ def make_form(
         raise ParameterError.of("tokens_at_once of at least 1", f"{tokens_at_once!r}", "Leave it out if unsure.")
     if dtype is not None and not (isinstance(dtype, torch.dtype) and dtype.is_floating_point):
         raise ParameterError.of("a dtype such as torch.bfloat16", repr(dtype), "Leave it out for the model's.")
-    if not has_form(model):
-        got = f"{type(model).__name__} with patches of {sorted(sides(model))}" if known(model) else type(model).__name__
-        raise ParameterError.of("SkySense or SkySense V2 with patches of one side", got, "Run the model as it is.")
+    if (got := obstacle(model)) is not None:
+        raise ParameterError.of("SkySense or SkySense V2 as it was built", got, "Run the model as it is.")
     model.look_at_weights()
     where = model.device if device is None else choose_device(str(device))
     if dtype is None:
@@ -63,14 +62,19 @@ def make_form(
     return form
 
 
-def known(model: object) -> bool:
-    """Whether it is just this model: what a subclass changes, no form would know."""
-    return type(model) in (SkySense, SkySenseV2)
-
-
-def has_form(model: object) -> bool:
-    """Whether there is an inference form of it."""
-    return known(model) and len(sides(model)) <= 1
+def obstacle(model: object) -> str | None:
+    """What about a model no inference form would know, so that it has none: a subclass, a strange part, a hook."""
+    name = type(model).__name__
+    if type(model) not in (SkySense, SkySenseV2):
+        return name
+    if len(sides(model)) > 1:
+        return f"{name} with patches of {sorted(sides(model))}"
+    for path, part in model.named_modules():
+        if not type(part).__module__.startswith(("skysense_nb.", "torch.nn.")):
+            return f"{name} with a {type(part).__qualname__} at {path}"
+        if part._forward_hooks or part._forward_pre_hooks or "forward" in vars(part):
+            return f"{name} with a hook at {path or 'its top'}"
+    return None
 
 
 def kept(model: MultiModalModel) -> InferenceModel | MultiModalModel:
@@ -78,7 +82,7 @@ def kept(model: MultiModalModel) -> InferenceModel | MultiModalModel:
 
     Models that have none stand for themselves.
     """
-    if not has_form(model):
+    if obstacle(model) is not None:
         return model
     model.look_at_weights()
     now = fingerprint(model)

@@ -176,7 +176,7 @@ def test_levels_come_in_their_own_order():
 def test_patches_of_two_sizes_run_on_the_model_itself():
     model = shaken(replace(KINDS["v1"], s1=replace(KINDS["v1"].s1, patch_size=8)), seed=4)
     assert kept_form(model) is model
-    with pytest.raises(ParameterError, match=r"patches of one side, got SkySense with patches of \[4, 8\]"):
+    with pytest.raises(ParameterError, match=r"as it was built, got SkySense with patches of \[4, 8\]"):
         model.for_inference()
 
 
@@ -187,6 +187,33 @@ def test_what_a_subclass_changes_is_not_passed_over():
 
     model = Louder(KINDS["v1"])
     assert kept_form(model) is model
+
+
+class Halved(torch.nn.Linear):
+    """A layer of another library, with the weights of the one it stands for."""
+
+    def forward(self, x):
+        return super().forward(x) / 2
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_was_put_inside_is_not_passed_over(kind):
+    model = shaken(KINDS[kind], seed=5)
+    assert kept_form(model) is not model
+    layer = model.fusion.layers[0].ln1
+    hook = layer.register_forward_hook(lambda _, __, out: 2 * out)
+    assert kept_form(model) is model
+    with pytest.raises(ParameterError, match=r"got SkySense\w* with a hook at fusion\.layers\.0\.ln1"):
+        model.for_inference()
+    hook.remove()
+    assert kept_form(model) is not model
+    layer.forward = lambda x: 2 * x
+    assert kept_form(model) is model
+    del layer.forward
+    model.fusion.porj_linear = Halved(*model.fusion.porj_linear.weight.T.shape)
+    assert kept_form(model) is model
+    with pytest.raises(ParameterError, match=r"with a Halved at fusion\.porj_linear"):
+        model.for_inference()
 
 
 def test_two_sensors_without_fusion_are_refused_with_and_without_maps():

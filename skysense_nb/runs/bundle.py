@@ -24,7 +24,7 @@ from skysense_nb.errors import EnvironmentProblem, ParameterError
 from skysense_nb.models.weight_files import sha256
 from skysense_nb.runs.library import CHECKOUT, read_cells
 from skysense_nb.runs.parameters import declared
-from skysense_nb.runs.wheels import collect_wheels, wanted_wheels
+from skysense_nb.runs.wheels import collect_wheels, remove_leftovers, wanted_wheels
 
 CHECKOUT_NAME, SUMS = "skysense-nb", "SHA256SUMS"
 PARTS = {CHECKOUT_NAME, f"{CHECKOUT_NAME}.unfinished", "wheels", "miniatures", "README.md", "setup.sh", SUMS}
@@ -68,6 +68,8 @@ def make_bundle(
     copy_checkout(checkout, folder / CHECKOUT_NAME)
     if wheels:
         collect_wheels(pins, folder / "wheels", python, say)
+    else:
+        remove_leftovers(folder / "wheels")
     for name, places, seed in miniatures_used(checkout / "notebooks"):
         say(f"Miniature {name} ...")
         keep_miniature(folder / "miniatures", name, places, seed)

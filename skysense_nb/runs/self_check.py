@@ -124,7 +124,8 @@ def finite(value: Any) -> bool:
     """Whether every number in a plain value is finite."""
     if isinstance(value, dict | list):
         return all(map(finite, value.values() if isinstance(value, dict) else value))
-    return not isinstance(value, float | np.ndarray) or bool(np.isfinite(value).all())
+    numbers = np.asarray(value)
+    return numbers.dtype.kind not in "fc" or bool(np.isfinite(numbers).all())
 
 
 def solve(program: str, number: int, namespace: dict[str, Any]) -> Any:

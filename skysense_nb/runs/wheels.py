@@ -52,8 +52,7 @@ def collect_wheels(
         EnvironmentProblem: pip could not get one; the wheels finished before stay.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    for left in [path for path in folder.glob(".*") if path.is_dir()]:  # by a call that was killed
-        shutil.rmtree(left)
+    remove_leftovers(folder)
     lacking, found = missing(pins, folder, python), []
     for start in range(0, len(lacking), BATCH):
         batch = lacking[start : start + BATCH]
@@ -64,6 +63,12 @@ def collect_wheels(
                 os.replace(path, folder / path.name)
                 found.append(folder / path.name)
     return found
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Removes what a call that was killed left of the batch it downloaded."""
+    for left in [path for path in folder.glob(".*") if path.is_dir()]:
+        shutil.rmtree(left)
 
 
 def missing(pins: Iterable[Requirement], folder: Path, python: str) -> list[Requirement]:

@@ -159,6 +159,8 @@ def test_a_bundle_in_a_file_is_refused(checkout, tmp_path, name):
 def test_stray_dot_files_neither_hinder_nor_count(finished, checkout):
     (finished / f".{SUMS}").write_text("of a stopped call")
     (finished / ".DS_Store").write_text("of a file manager")
+    (finished / "wheels/.batch").mkdir()
+    (finished / "wheels/.batch/half.whl").write_text("of a download that was killed")
     before = (finished / SUMS).read_text()
     make_bundle(finished, wheels=False, python="3.11", checkout=checkout, say=lambda line: None)
     assert (finished / SUMS).read_text() == before and verify_bundle(finished) == []

@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 from IPython.core.interactiveshell import InteractiveShell
 
@@ -50,7 +51,8 @@ def test_missing_cells_and_other_parameters_are_said():
 def test_a_long_exercise_is_checked_by_its_form(capsys):
     assert "as a dict with the keys 'a', 'b'; got a number." in say(3, answer_3=1.0)
     assert "expected finite numbers" in say(3, answer_3={"a": [1.0], "b": float("nan")})
-    check(SOLUTIONS, 3, {"answer_3": {"b": 1, "a": "x"}})
+    assert "expected finite numbers" in say(3, answer_3={"a": np.array([0, np.inf]), "b": 1j})
+    check(SOLUTIONS, 3, {"answer_3": {"b": np.array(["u", "v"]), "a": "x"}})
     assert "compare its numbers with the solution" in capsys.readouterr().out
 
 

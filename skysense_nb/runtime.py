@@ -41,9 +41,9 @@ def choose_device(name: str = "auto") -> torch.device:
 
 
 def choose_precision(name: str, device: torch.device) -> torch.dtype:
-    """Dtype of the weights and the forward pass: `auto` is bf16 on a GPU that has it, fp32 elsewhere."""
-    if name == "auto":
-        fast = device.type == "cuda" and torch.cuda.is_bf16_supported()
+    """Dtype of the weights and the forward pass: `auto` is bf16 on a GPU that computes in it, fp32 elsewhere."""
+    if name == "auto":  # GPUs before Ampere only imitate bf16, slower than fp32
+        fast = device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
         return torch.bfloat16 if fast else torch.float32
     if name not in PRECISIONS:
         raise ParameterError.of(f"a precision among auto, {', '.join(PRECISIONS)}", repr(name), "Choose one of these.")

@@ -82,6 +82,14 @@ def test_precision_choice():
         runtime.choose_precision("int8", cpu)
 
 
+@pytest.mark.parametrize("computes", [True, False])
+def test_a_gpu_that_only_imitates_bf16_gets_fp32(monkeypatch, computes):
+    monkeypatch.setattr(
+        torch.cuda, "is_bf16_supported", lambda including_emulation=True: computes or including_emulation
+    )
+    assert runtime.choose_precision("auto", torch.device("cuda")) == (torch.bfloat16 if computes else torch.float32)
+
+
 def test_session_seeds_everything_and_prints_one_line(capsys):
     draws = []
     for _ in range(2):

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 GRAPHS = 16
-"""Shapes that are kept; each holds its inputs, outputs and what lies between on the GPU."""
+"""Shapes that are kept; each holds its inputs and outputs on the GPU."""
 
 
 class Graphed:
@@ -22,6 +22,8 @@ class Graphed:
 
     def __init__(self, call: Callable[..., list[Tensor]]) -> None:
         self.call, self.graphs, self.lock = call, OrderedDict(), Lock()
+        self.beside: torch.cuda.Stream | None = None  # of the device of the first call
+        self.pool: tuple[int, int] | None = None
 
     @torch.no_grad()
     def __call__(self, x: Tensor, **options: Any) -> list[Tensor]:
@@ -39,13 +41,21 @@ class Graphed:
             return [one.clone() for one in made]
 
     def record(self, x: Tensor, options: dict[str, Any]) -> tuple[torch.cuda.CUDAGraph, Tensor, list[Tensor]]:
-        """Runs the call beside the main stream until everything it keeps is there, then records it."""
-        given, graph, beside = torch.empty_like(x).copy_(x), torch.cuda.CUDAGraph(), torch.cuda.Stream(x.device)
-        beside.wait_stream(torch.cuda.current_stream(x.device))
-        with torch.cuda.stream(beside):
-            for _ in range(3):
-                self.call(given, **options)
-        torch.cuda.current_stream(x.device).wait_stream(beside)
-        with torch.cuda.graph(graph):
-            made = self.call(given, **options)
+        """Runs the call beside the main stream until everything it keeps is there, then records it.
+
+        All graphs share what lies between, which is safe because one is replayed at a time and its results are copied.
+        Other threads may go on with their work on the GPU.
+        """
+        given = torch.empty_like(x).copy_(x)
+        with torch.cuda.device(x.device):
+            if self.beside is None:
+                self.beside, self.pool = torch.cuda.Stream(), torch.cuda.graph_pool_handle()
+            self.beside.wait_stream(torch.cuda.current_stream())
+            with torch.cuda.stream(self.beside):
+                for _ in range(3):
+                    self.call(given, **options)
+            torch.cuda.current_stream().wait_stream(self.beside)
+            graph = torch.cuda.CUDAGraph()
+            with torch.cuda.graph(graph, self.pool, self.beside, capture_error_mode="thread_local"):
+                made = self.call(given, **options)
         return graph, given, made

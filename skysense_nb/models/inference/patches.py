@@ -13,7 +13,7 @@ from skysense_nb.models.inference.linear import Maker
 def new_stream(like: Tensor, tokens: int, width: int) -> Tensor:
     """Room for tokens, with a last row of zeros behind them, which padding reads."""
     stream = like.new_empty(tokens + 1, width)
-    stream[-1] = 0
+    stream[-1].zero_()
     return stream
 
 

@@ -7,12 +7,14 @@ from dataclasses import replace
 import pytest
 import torch
 from small_models import KINDS, make_sample, shaken, subset
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from skysense_nb.errors import ParameterError, SampleError
 from skysense_nb.models import load
 from skysense_nb.models.family import build
 from skysense_nb.models.geo_context import GeoContextConfig
 from skysense_nb.models.inference import KINDS as WAYS
+from skysense_nb.models.inference.linear import Maker
 from skysense_nb.models.inference.windows import cut
 from skysense_nb.models.multimodal import kept_form
 from skysense_nb.models.skysense import SkySense
@@ -284,12 +286,56 @@ def test_samples_that_do_not_fit_are_refused_as_by_the_model(form):
         form.features({"s2": torch.zeros(1, 1, 9, 4, 4)})
 
 
+@pytest.fixture
+def as_on_a_gpu(monkeypatch):
+    """Everything is laid out as on a GPU, and computed here."""
+    monkeypatch.setattr(Maker, "on_gpu", True)
+
+
+def test_the_layout_for_gpus_has_the_same_numbers(model, as_on_a_gpu):
+    form = model.for_inference(kind="plain", quiet=True)
+    assert not form.merges_equal
+    for sample in (make_sample(batch=2, cells=4), make_sample(cells=6), odd_sample()):
+        ours, theirs = form.features(sample), model.features(sample)
+        close(ours.fused, theirs.fused)
+        for name, levels in theirs.maps.items():
+            for level, whole in zip(ours.maps[name], levels, strict=True):
+                close(level, whole)
+
+
+class Waits(TorchDispatchMode):
+    """Notes what a CUDA graph cannot hold: values that the host has to see, or has to send."""
+
+    def __init__(self):
+        super().__init__()
+        self.seen = []
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        name = function.__name__
+        looks = name.startswith(("_local_scalar_dense", "nonzero", "masked_select", "equal", "lift_fresh", "unique"))
+        if looks or (name == "index.Tensor" and any(one is not None and one.dtype == torch.bool for one in args[1])):
+            self.seen.append(name)
+        return function(*args, **(kwargs or {}))
+
+
+def test_no_encoder_waits_for_the_host_once_it_knows_a_shape(model, as_on_a_gpu):
+    with Waits() as waits:
+        torch.arange(3)[torch.tensor([True, False, True])].sum().item()
+    assert {name.partition(".")[0] for name in waits.seen} == {"lift_fresh", "index", "_local_scalar_dense"}
+    sample = odd_sample()
+    for name, encode in model.for_inference(kind="plain", quiet=True).encoders.items():
+        images = sample[name].flatten(0, -4)
+        encode(images)
+        with Waits() as waits:
+            encode(images)
+        assert waits.seen == []
+
+
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 def test_graphs_on_a_gpu_give_the_same(config):
     model = shaken(config, seed=3, device="cuda")
-    sample = make_sample(cells=4)
     form = model.for_inference(torch.float32, quiet=True)
-    for seed in (0, 1, 0):
-        sample = make_sample(cells=4, seed=seed)
+    for seed, cells in ((0, 4), (1, 6), (0, 4), (2, 4), (1, 6)):
+        sample = make_sample(cells=cells, seed=seed)
         close(form.features(sample).fused, model.features(sample).fused, 1e-3)

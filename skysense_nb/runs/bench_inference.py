@@ -1,7 +1,8 @@
 """Inference forms beside the plain modules they were made of: time, memory, error, share of the machine's own product.
 
 Both have the same random weights and take turns in one run. On a CPU the time is process time of one thread, which
-other programs hardly change; on a GPU it is wall time between two synchronisations.
+other programs hardly change, and the plain form is that in fp32; on a GPU it is wall time between two
+synchronisations, and both forms have the precision that is measured.
 """
 
 from __future__ import annotations
@@ -50,11 +51,11 @@ Compared = tuple[str, str, Callable[[], nn.Module], Any]
 
 @dataclass(frozen=True)
 class Comparison:
-    """One part in its inference form, against the plain form in fp32.
+    """One part in its inference form, against the plain form.
 
     Attributes:
         part, reads: What was run on what.
-        precision: Of the inference form.
+        precision: Of the inference form; on a GPU of both.
         plain_s, fast_s: Median seconds of one call.
         ratio: Of these.
         plain_mib, fast_mib: Memory of one call beyond weights and inputs, MiB; None where the system does not tell.
@@ -117,7 +118,7 @@ def bench_inference(
     Args:
         name: Preset.
         geometry: What is read.
-        precisions: Of the inference forms.
+        precisions: Of the inference forms, on a GPU of both.
         parts: Only these, by the first word of their names: `HR`, `S2`, `fusion`, `experts`, `whole`; empty for all.
         device: Where.
         rounds: How often the two forms take turns.
@@ -141,12 +142,19 @@ def bench_inference(
             if isinstance(plain, MultiModalModel):
                 gflop = whole_gflop(config, geometry)
             for precision, dtype in dtypes.items():
+                plain = plain.to(own := plain_dtype(where, dtype))
+                inputs = inputs.to(own) if isinstance(inputs, Tensor) else inputs
                 fast = prepared(plain, where, dtype)
                 yield compare(label, reads, precision, plain, fast, inputs, gflop, rounds)
                 del fast
                 gc.collect()
             del plain, inputs
             gc.collect()
+
+
+def plain_dtype(device: torch.device, dtype: torch.dtype) -> torch.dtype:
+    """Of the plain form beside an inference form in `dtype`: on a GPU nobody would take fp32 where bf16 does."""
+    return torch.float32 if device.type == "cpu" else dtype
 
 
 def chosen(there: Iterable[Compared], asked: tuple[str, ...]) -> list[Compared]:
@@ -270,7 +278,7 @@ def compare(
             if form not in peaks:
                 peaks[form] = None if before is None else read_peak(device) - before
     median = {form: statistics.median(times) for form, times in seconds.items()}
-    rate = PRODUCT_GFLOP / min(seconds["product"])
+    rate = 2 * product_side(device) ** 3 / 1e9 / min(seconds["product"])
     return Comparison(
         label, reads, precision, median["plain"], median["fast"], median["plain"] / median["fast"],
         peaks["plain"], peaks["fast"], float(off), float(cosine), gflop / median["fast"] / rate,
@@ -282,13 +290,15 @@ def deepest(output: Any) -> Tensor:
     return output[-1] if isinstance(output, list) else getattr(output, "fused", output)
 
 
-PRODUCT_SIDE = 2048
-PRODUCT_GFLOP = 2 * PRODUCT_SIDE**3 / 1e9
+def product_side(device: torch.device) -> int:
+    """Rows and columns of the factors of a product that keeps a device busy."""
+    return 2048 if device.type == "cpu" else 8192
 
 
 def large_product(device: torch.device, dtype: torch.dtype) -> Call:
     """A square product in the fastest way there is here."""
-    x, weight = (torch.randn(PRODUCT_SIDE, PRODUCT_SIDE, device=device, dtype=dtype) for _ in range(2))
+    side = product_side(device)
+    x, weight = (torch.randn(side, side, device=device, dtype=dtype) for _ in range(2))
     product = Maker(dtype, device, choose(device, dtype).kind).weight(weight, None)
     return lambda: product(x)
 

@@ -30,7 +30,7 @@ OURS = CHECKOUT / "env" / "speed"
 
 
 class SpeedRow(Part):
-    """One thing beside its plain form.
+    """One thing beside its plain form, which has fp32 on a CPU and the same precision on a GPU.
 
     Attributes:
         model, part, reads, precision: What was run on what; rows that agree in these replace each other.

@@ -16,7 +16,7 @@ from skysense_nb.runs.bench import count_gflop, random_module
 from skysense_nb.runs.bench_inference import bench_inference, compared, prepared, timed, whole_gflop
 from skysense_nb.runs.bench_parts import Geometry
 
-CPU = torch.device("cpu")
+CPU, GPU = torch.device("cpu"), torch.device("cuda")
 SMALL = Geometry(cells=2, s2_dates=2, s1_dates=1)
 QUICK = {"geometry": SMALL, "device": "cpu", "rounds": 1}
 
@@ -46,7 +46,7 @@ def test_ratio_and_share_belong_to_the_seconds(rows, monkeypatch):
     (row,) = bench_inference("skysense-tiny", parts=("fusion",), precisions=("fp32",), **QUICK)
     _, _, make, shape = next(part for part in compared(preset("skysense-tiny"), SMALL) if part[0] == "fusion")
     assert (row.plain_s, row.fast_s, row.ratio) == (6.0, 3.0, 2.0)
-    assert row.share == pytest.approx(count_gflop(make, shape) / 3 / bench.PRODUCT_GFLOP)
+    assert row.share == pytest.approx(count_gflop(make, shape) / 3 / (2 * 2048**3 / 1e9))
 
 
 def test_a_wrong_form_would_show(monkeypatch):
@@ -59,6 +59,22 @@ def test_a_wrong_form_would_show(monkeypatch):
     monkeypatch.setattr(bench, "prepared", off)
     (row,) = bench_inference("skysense-tiny", parts=("fusion",), precisions=("fp32",), **QUICK)
     assert row.error == pytest.approx(0.1, rel=1e-3) and row.cosine == pytest.approx(1)
+
+
+def test_both_forms_have_one_precision_on_a_gpu(monkeypatch):
+    seen = []
+
+    def noted(plain, device, dtype):
+        seen.append((next(plain.parameters()).dtype, dtype))
+        return prepared(plain, device, dtype)
+
+    monkeypatch.setattr(bench, "prepared", noted)
+    monkeypatch.setattr(bench, "plain_dtype", lambda device, dtype, real=bench.plain_dtype: real(GPU, dtype))
+    rows = list(bench_inference("skysense-tiny", parts=("HR", "S2", "whole"), **QUICK))
+    assert seen == 4 * [(torch.float32, torch.float32), (torch.bfloat16, torch.bfloat16)]
+    for row in rows:
+        assert row.error < (1e-5 if row.precision == "fp32" else 5e-2)
+    assert bench.product_side(CPU) < bench.product_side(GPU)
 
 
 def test_the_whole_is_the_sum_of_its_parts():

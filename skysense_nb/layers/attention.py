@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 from typing import Any
 
@@ -69,18 +68,18 @@ class Attention(nn.Module):
         return logits.softmax(-1).mean(1)
 
 
-def attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> Tensor:
+def attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None) -> Tensor:
     """softmax(q kᵀ / √d) v of tensors B heads N d, in the fastest way that keeps no matrix of weights for a gradient.
 
     Args:
         q, k, v: Queries, keys, values.
-        mask: Broadcast to B heads N N: bool, False where nobody may read; or numbers to add to the logits.
+        mask: Of four axes, broadcast to B heads N N: bool, False where nobody may read; or numbers to add to the
+            logits.
     """
     most = rows_of_a_kernel(*q.shape[1:])
     if len(q) > most:
-        masks = [mask] if mask is None or mask.dim() < 4 or len(mask) == 1 else mask.split(most)
-        rows = zip(q.split(most), k.split(most), v.split(most), itertools.cycle(masks), strict=False)
-        return torch.cat([attend(*some) for some in rows])
+        given = (q, k, v) if mask is None else (q, k, v, mask.expand(len(q), -1, -1, -1))
+        return torch.cat([attend(*rows) for rows in zip(*(one.split(most) for one in given), strict=True)])
     if q.device.type == "cpu" and q.dtype == torch.bfloat16:  # PyTorch's own kernel takes twice as long there
         return RecomputedAttention.apply(q, k, v, mask)
     return F.scaled_dot_product_attention(q, k, v, attn_mask=mask)

@@ -138,7 +138,7 @@ def check_counts(geometry: Geometry, rounds: int) -> None:
 
 def matrix_product_rate(device: torch.device, dtype: torch.dtype, side: int | None = None) -> float:
     """GFLOP/s of a square linear layer, the best of five: the ceiling the modules are compared with."""
-    side = side or (8192 if device.type == "cuda" else 2048)
+    side = side or product_side(device)
     a, b = (torch.randn(side, side, device=device, dtype=dtype) for _ in range(2))
     times = []
     for _ in range(6):
@@ -148,6 +148,11 @@ def matrix_product_rate(device: torch.device, dtype: torch.dtype, side: int | No
         synchronise(device)
         times.append(time.perf_counter() - start)
     return 2 * side**3 / min(times[1:]) / 1e9
+
+
+def product_side(device: torch.device) -> int:
+    """Rows and columns of the factors of a product that keeps a device busy."""
+    return 8192 if device.type == "cuda" else 2048
 
 
 def count_gflop(build: Callable[[], nn.Module], shape: tuple[int, ...]) -> float:

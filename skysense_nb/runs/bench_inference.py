@@ -39,7 +39,15 @@ from skysense_nb.models.presets import preset
 from skysense_nb.models.skysense_v2 import SkySenseV2Config
 from skysense_nb.models.swin import SwinEncoder
 from skysense_nb.models.vit import ViTEncoder
-from skysense_nb.runs.bench import check_counts, count_gflop, random_module, read_peak, reset_peak, synchronise
+from skysense_nb.runs.bench import (
+    check_counts,
+    count_gflop,
+    product_side,
+    random_module,
+    read_peak,
+    reset_peak,
+    synchronise,
+)
 from skysense_nb.runs.bench_parts import Geometry, OneSensor, hr_path, sentinel_path
 from skysense_nb.runtime import PRECISIONS, choose_device, choose_precision
 from skysense_nb.sensors import DAYS_IN_TABLE, HR_PIXELS_PER_CELL, SENSORS
@@ -288,11 +296,6 @@ def compare(
 def deepest(output: Any) -> Tensor:
     """The last map of an encoder, the fused map of a model, or a tensor as it is."""
     return output[-1] if isinstance(output, list) else getattr(output, "fused", output)
-
-
-def product_side(device: torch.device) -> int:
-    """Rows and columns of the factors of a product that keeps a device busy."""
-    return 2048 if device.type == "cpu" else 8192
 
 
 def large_product(device: torch.device, dtype: torch.dtype) -> Call:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from small_models import KINDS, make_sample, shaken, subset
+from small_models import KINDS, SHALLOW, make_sample, shaken, subset
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from skysense_nb.errors import ParameterError, SampleError
@@ -301,6 +301,19 @@ def test_the_layout_for_gpus_has_the_same_numbers(model, as_on_a_gpu):
         for name, levels in theirs.maps.items():
             for level, whole in zip(ours.maps[name], levels, strict=True):
                 close(level, whole)
+
+
+def test_heads_as_wide_as_the_published_ones_are_widened_for_gpus(as_on_a_gpu):
+    narrow = SHALLOW["v1"]
+    hr = replace(narrow.hr, embed_dims=44, num_heads=(1, 2, 4, 8))
+    model = shaken(replace(narrow, hr=hr, fusion=replace(narrow.fusion, input_dims=8 * 44)), seed=6)
+    form = model.for_inference(kind="plain", quiet=True)
+    blocks = [block for stage in form.encoders["hr"].blocks for block in stage]
+    assert blocks and all(block.head == 48 for block in blocks)
+    sample = odd_sample()
+    ours, theirs = form.features(sample), model.features(sample)
+    for level, whole in zip([*ours.maps["hr"], ours.fused], [*theirs.maps["hr"], theirs.fused], strict=True):
+        close(level, whole)
 
 
 class Waits(TorchDispatchMode):
